@@ -1,0 +1,142 @@
+"""The shapes everything agrees on: what a scene renders, what a prior answers, what an objective returns.
+
+Protocols, not base classes: anything with these methods fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dreamforge.cameras import Cameras
+
+
+@dataclass
+class Views:
+    """What a scene shows to B cameras. Images are float32, sRGB where they are colours.
+
+    rgb: `[B,3,H,W]` in [0,1], composited on the background. alpha: `[B,1,H,W]` opacity in [0,1].
+    depth: `[B,1,H,W]` mean distance along the viewing axis, weighted by opacity and divided by alpha (0 where empty).
+    normal: `[B,3,H,W]` world-space, weighted by opacity (its length is at most alpha), or None where not computed.
+    """
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+    normal: Tensor | None = None
+
+
+@dataclass
+class Mesh:
+    """A triangle mesh in world coordinates, counter-clockwise seen from outside.
+
+    vertices: `[V,3]` float32. faces: `[F,3]` int32. normals: `[V,3]` unit vertex normals.
+    colors: `[V,3]` sRGB in [0,1], or a texture: uv `[V,2]` in [0,1] with v up (glTF's v is 1 - v) and
+    texture `[H,W,3]` uint8 sRGB, row 0 at v = 1.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    normals: np.ndarray | None = None
+    colors: np.ndarray | None = None
+    uv: np.ndarray | None = None
+    texture: np.ndarray | None = None
+
+
+class Scene(Protocol):
+    """A 3D representation: a `torch.nn.Module` whose keyword-only constructor arguments are its config options.
+
+    `state_dict()` holds everything that `render` and later steps depend on (densification statistics and occupancy
+    included), and `load_state_dict` restores it even where tensor sizes have changed.
+    """
+
+    def render(self, cameras: Cameras, background: Tensor) -> Views:
+        """Render B cameras on plain backgrounds `[B,3]`; differentiable in the parameters."""
+        ...
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Adam's parameter groups: one tensor each, with "name", "params" and "lr"."""
+        ...
+
+    def regularizers(self, views: Views) -> dict[str, Tensor]:
+        """Scalar penalties by name; the recipe's weights decide which count."""
+        ...
+
+    def after_step(self, step: int, steps: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
+        """Called after each optimizer step (counting from 0, of `steps`): occupancy update, densify and prune.
+
+        Where parameters change size the optimizer's groups and state are changed with them.
+        """
+        ...
+
+    def to_mesh(self, resolution: int) -> Mesh:
+        """The surface as a bare mesh (vertices, faces), about `resolution` cells across the unit sphere.
+
+        Raises ValueError, saying what was found, for an empty or completely full scene.
+        """
+        ...
+
+
+class NoiseProcess(Protocol):
+    """The forward process z_t = alpha_t z + sigma_t eps of a prior; see `dreamforge.priors.noise`."""
+
+    steps: int
+
+    def alpha_sigma(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a prior is told about a batch: opaque to everything but the prior that made it."""
+
+    data: Any
+
+
+@dataclass(frozen=True)
+class PromptConditions:
+    """The conditions of one step: what the pictures should be, and what guidance pushes away from."""
+
+    positive: Condition
+    negative: Condition
+
+
+class Prior(Protocol):
+    """A frozen 2D diffusion model. Its keyword-only constructor arguments are its config options.
+
+    noise: the forward process. multiview: whether it judges the views of a batch together.
+    """
+
+    noise: Any
+    device: torch.device
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        """Pictures `[B,3,H,W]` in [0,1] sRGB to what the model diffuses; differentiable."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The inverse, for looking at."""
+        ...
+
+    def condition(
+        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+    ) -> Condition:
+        """What to tell the model about B pictures: a prompt each, and where it can use them their cameras and the
+        plain background `[B,3]` they were composited on. An empty prompt asks for the unconditional model."""
+        ...
+
+    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        """The noise eps in z_t `[B,...]` at timesteps t `[B]` under each condition, in one batched forward."""
+        ...
+
+
+@dataclass
+class Distilled:
+    """What an objective returns: the gradient on the latent (descent moves z against it), and figures to log."""
+
+    grad: Tensor
+    info: dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,28 @@
+"""Hot operations, each one function with a torch reference and a Numba CPU path behind it.
+
+Which one serves is decided here, from the device and what is installed. `DREAMFORGE_KERNELS=torch`
+forces the references everywhere. Nothing is ever compiled by a compiler on the user's machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+
+import torch
+
+
+@functools.cache
+def numba_problem() -> str | None:
+    """Why the Numba kernels cannot serve, or None when they can."""
+    if os.environ.get("DREAMFORGE_KERNELS") == "torch":
+        return "DREAMFORGE_KERNELS=torch is set"
+    if importlib.util.find_spec("numba") is None:
+        return "numba is not installed (pip install numba)"
+    return None
+
+
+def backend(device: torch.device) -> str:
+    """The implementation that serves tensors on `device`: "numba" or "torch"."""
+    return "numba" if device.type == "cpu" and numba_problem() is None else "torch"
