@@ -1,0 +1,125 @@
+"""What a recipe can name: tables of priors, scenes, objectives, camera samplers and timestep schedules.
+
+A component's keyword-only parameters are its options: their annotations are checked and their defaults shown by
+`dreamforge config`. Other packages add components through entry points (`dreamforge.objectives` and so on).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field, make_dataclass
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Literal
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dreamforge.errors import UserError, did_you_mean
+from dreamforge.schedules import check_scheduled
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a numeric option, both included."""
+
+    low: float = float("-inf")
+    high: float = float("inf")
+
+
+Count = Annotated[int, Range(1)]
+NonNegative = Annotated[float, Range(0)]
+Fraction = Annotated[float, Range(0, 1)]
+Scheduled = Annotated[Any, check_scheduled]
+"""A number or a schedule such as `{0: 0.98, 1: 0.5}` (see `dreamforge.schedules`)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of component: its table (module and name) and the parameters that the engine itself supplies."""
+
+    module: str
+    table: str
+    supplied: frozenset[str] = frozenset()
+
+
+KINDS = {
+    "priors": Kind("dreamforge.priors", "PRIORS", frozenset({"noise", "device", "seed"})),
+    "scenes": Kind("dreamforge.scenes", "SCENES", frozenset({"device", "seed"})),
+    "objectives": Kind("dreamforge.objectives", "OBJECTIVES"),
+    "cameras": Kind("dreamforge.samplers", "SAMPLERS"),
+    "timesteps": Kind("dreamforge.schedules", "TIMESTEPS"),
+}
+
+
+def table(kind: str) -> dict[str, Callable[..., Any]]:
+    """Every component of a kind by name: this package's own and those of installed plugins."""
+    place = KINDS[kind]
+    components = dict(getattr(importlib.import_module(place.module), place.table))
+    for point in entry_points(group=f"dreamforge.{kind}"):
+        if point.name in components:
+            raise UserError(f"plugin {point.value} names its {kind} '{point.name}', which is taken; rename it")
+        try:
+            components[point.name] = point.load()
+        except Exception as error:
+            raise UserError(f"plugin {point.value} ({kind} '{point.name}') does not load: {error}") from error
+    return components
+
+
+def find(kind: str, name: str, where: str) -> Callable[..., Any]:
+    """The component, or a UserError naming the nearest one."""
+    known = table(kind)
+    if name not in known:
+        raise UserError(f"{where}: no {kind} named '{name}'{did_you_mean(str(name), known)}")
+    return known[name]
+
+
+def summary(component: Callable[..., Any]) -> str:
+    """The first sentence of a component's docstring, on one line."""
+    return " ".join((inspect.getdoc(component) or "").split("\n\n")[0].split())
+
+
+def options_of(kind: str, component: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """A component's options: name -> (annotation, default)."""
+    function = component.__init__ if inspect.isclass(component) else component
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {
+        name: (hints.get(name, Any), None if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(component).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in KINDS[kind].supplied
+    }
+
+
+def check_value(value: Any, annotation: Any, where: str) -> Any:
+    """`value` converted to what an option's annotation asks for; UserError says what it should have been."""
+    base, extras = annotation, ()
+    if typing.get_origin(annotation) is Annotated:
+        base, *extras = typing.get_args(annotation)
+    value = _converted(value, base, where)
+    for extra in extras:
+        if callable(extra):
+            extra(value, where)
+        elif isinstance(extra, Range) and value is not None and not extra.low <= value <= extra.high:
+            bounds = f"at least {extra.low:g}" if extra.high == float("inf") else f"in [{extra.low:g}, {extra.high:g}]"
+            raise UserError(f"{where}: {value!r} is out of range; give a number {bounds}")
+    return value
+
+
+def _converted(value: Any, base: Any, where: str) -> Any:
+    if typing.get_origin(base) is Literal:
+        choices = typing.get_args(base)
+        if value not in choices:
+            raise UserError(f"{where}: '{value}' is not a choice{did_you_mean(str(value), map(str, choices))}")
+        return value
+    schema = make_dataclass("Option", [("value", base, field(default=MISSING))])
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(schema), {"value": value})
+        return OmegaConf.to_container(typed)["value"]
+    except (OmegaConfBaseException, TypeError) as error:
+        wanted = WANTED.get(base) or getattr(base, "__name__", str(base))
+        raise UserError(f"{where}: {value!r} is not {wanted}") from error
+
+
+WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

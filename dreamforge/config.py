@@ -1,0 +1,273 @@
+"""Typed configuration: recipes inherit by difference, every value is checked before anything heavy happens.
+
+A recipe is a small YAML file; `base: NAME` inherits another one. Mappings merge key by key, lists of stages
+merge element by element. The command line's `key.path=value` comes last. `load` returns the typed `RunConfig`
+and where each value came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sysconfig
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dreamforge.components import Count, Range, Scheduled, check_value, find, options_of
+from dreamforge.errors import UserError, did_you_mean
+from dreamforge.rendering.background import check_background
+
+
+@dataclass
+class Component:
+    """A named component and its checked options."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class StageConfig:
+    """One optimization: a scene, what pulls on it, and the views it is seen from."""
+
+    name: str = "optimize"
+    steps: Count = 300
+    batch: Count = 4
+    size: Annotated[int, Range(8, 4096)] = 64
+    scene: Annotated[Component | None, "scenes"] = None
+    """None continues with the previous stage's scene."""
+    objective: Annotated[Component, "objectives"] = field(default_factory=lambda: Component("sds"))
+    cameras: Annotated[Component, "cameras"] = field(default_factory=lambda: Component("random"))
+    timesteps: Annotated[Component, "timesteps"] = field(default_factory=lambda: Component("uniform"))
+    background: Annotated[str, check_background] = "random"
+    view_prompts: bool = True
+    """Append ", front view" and so on to the prompt."""
+    regularizers: dict[str, Scheduled] = field(default_factory=dict)
+    """Weights of the scene's penalties, relative to the objective per view."""
+    lr: Scheduled = 1.0
+    """Multiplies every learning rate of the scene."""
+
+
+@dataclass
+class ExportConfig:
+    """How the final scene becomes a file."""
+
+    formats: list[str] = field(default_factory=lambda: ["glb"])
+    resolution: Annotated[int, Range(16, 1024)] = 128
+    """Cells across the unit sphere when the surface is extracted."""
+    texture: Annotated[int, Range(64, 8192)] = 1024
+    """Side of the texture, pixels."""
+    faces: Annotated[int, Range(100, 2_000_000)] = 10_000
+    """Face budget after decimation."""
+
+
+@dataclass
+class RunConfig:
+    """Everything a run depends on."""
+
+    prompt: str = ""
+    negative: str = ""
+    seed: Annotated[int, Range(0, 2**31)] = 0
+    device: str = "auto"
+    prior: Annotated[Component, "priors"] = field(default_factory=lambda: Component("toyworld"))
+    stages: list[StageConfig] = field(default_factory=list)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    log_every: Count = 10
+    """Steps between lines of metrics.jsonl (and host synchronizations)."""
+    preview_every: Count = 50
+    checkpoint_every: Count = 100
+
+
+def recipe_folder() -> Path:
+    """Where this installation keeps its recipes: beside the package in a checkout, else the wheel's data folder."""
+    beside = Path(__file__).resolve().parent.parent / "configs"
+    return beside if beside.is_dir() else Path(sysconfig.get_path("data")) / "share" / "dreamforge" / "configs"
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship with the package, by name."""
+    return {path.stem: path for path in sorted(recipe_folder().glob("*.yaml"))}
+
+
+def load(recipe: str, overrides: typing.Sequence[str] = ()) -> tuple[RunConfig, dict[str, str]]:
+    """The checked configuration of a recipe (a shipped name or a .yaml file) and `key.path=value` overrides.
+
+    Also returns where each leaf came from: path -> recipe name or "command line"; absent means the default.
+    Raises UserError with one line for anything wrong in it.
+    """
+    origins: dict[str, str] = {}
+    tree: dict[str, Any] = {}
+    for source, layer in [*_recipe_layers(recipe), *[("command line", _parse_override(o)) for o in overrides]]:
+        tree = _merge(tree, layer, source, origins, "")
+    return typed(tree), origins
+
+
+def typed(tree: dict[str, Any]) -> RunConfig:
+    """A plain tree as a `RunConfig`, every key and value checked."""
+    config = _dataclass(RunConfig, tree, "")
+    if not config.stages:
+        raise UserError("stages: the recipe has none; give it at least one")
+    if config.stages[0].scene is None:
+        raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}")
+    from dreamforge.export import FORMATS
+
+    for index, name in enumerate(config.export.formats):
+        if name not in FORMATS:
+            raise UserError(f"export.formats.{index}: no format '{name}'{did_you_mean(name, FORMATS)}")
+    return config
+
+
+def plain(config: Any) -> Any:
+    """A configuration as nested dicts and lists, the inverse of `typed`."""
+    if isinstance(config, Component):
+        return {"name": config.name, **plain(config.options)}
+    if dataclasses.is_dataclass(config):
+        return {f.name: plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, dict):
+        return {key: plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return config
+
+
+def _recipe_layers(recipe: str) -> list[tuple[str, dict[str, Any]]]:
+    """The recipe's chain of bases, the most basic first, then the recipe itself."""
+    layers: list[tuple[str, dict[str, Any]]] = []
+    path = _find_recipe(recipe, None)
+    while path is not None:
+        if any(source == path.stem for source, _ in layers):
+            raise UserError(f"{path}: recipes inherit in a circle")
+        layer = _read(path)
+        base = layer.pop("base", None)
+        layers.insert(0, (path.stem, layer))
+        path = _find_recipe(str(base), path) if base is not None else None
+    return layers
+
+
+def _find_recipe(name: str, inheritor: Path | None) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        path = (inheritor.parent if inheritor else Path()) / name
+        if not path.is_file():
+            raise UserError(f"recipe file not found: {path}; `dreamforge list recipes` shows those that ship")
+        return path
+    sibling = inheritor.with_name(f"{name}.yaml") if inheritor else None
+    if sibling and sibling.is_file() and sibling != inheritor:
+        return sibling
+    known = recipes()
+    if name not in known:
+        raise UserError(f"no recipe named '{name}'{did_you_mean(name, known)}; a path must end in .yaml")
+    return known[name]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys to values")
+    return tree
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    """`stages.0.steps=200` as the tree {"stages": {"0": {"steps": 200}}}; a value is YAML."""
+    key, separator, value = text.partition("=")
+    if not separator or not re.fullmatch(r"\w+(\.\w+)*", key):
+        raise UserError(f"'{text}' is not an override; write key=value, such as stages.0.steps=200")
+    try:
+        tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{key}: cannot read the value '{value}': {' '.join(str(error).split())}") from error
+    for part in reversed(key.split(".")):
+        tree = {part: tree}
+    return tree
+
+
+def _merge(below: Any, above: Any, source: str, origins: dict[str, str], path: str) -> Any:
+    """`above` laid over `below`. Naming another component drops the options of the one it replaces."""
+    if isinstance(above, list) and all(isinstance(item, dict) for item in above):
+        above = {str(index): item for index, item in enumerate(above)}
+    if isinstance(below, list) and isinstance(above, dict) and above:
+        merged = list(below)
+        for key, value in above.items():
+            where = f"{path}.{key}"
+            if not key.isdigit() or int(key) > len(merged):
+                raise UserError(f"{where}: the list has {len(merged)} elements; use an index from 0 to {len(merged)}")
+            if int(key) == len(merged):
+                merged.append({})
+            merged[int(key)] = _merge(merged[int(key)], value, source, origins, where)
+        return merged
+    if isinstance(above, dict) and (not below or isinstance(below, dict | str)):
+        below = {"name": below} if isinstance(below, str) else dict(below or {})
+        if "name" in above and "name" in below and above["name"] != below["name"] and path.rpartition(".")[2] in _KINDS:
+            below = {}
+            for key in [key for key in origins if key.startswith(f"{path}.")]:
+                del origins[key]
+        if above and all(key.isdigit() for key in above) and not below and path == "stages":
+            return _merge([], above, source, origins, path)
+        for key, value in above.items():
+            below[key] = _merge(below.get(key), value, source, origins, f"{path}.{key}" if path else key)
+        return below
+    origins[path] = source
+    if isinstance(below, dict) and isinstance(above, str) and path.rpartition(".")[2] in _KINDS:
+        return _merge(below, {"name": above}, source, origins, path)
+    return above
+
+
+_KINDS = {"prior", "scene", "objective", "cameras", "timesteps"}
+
+
+def _dataclass(schema: type, tree: Any, path: str) -> Any:
+    """An instance of the dataclass `schema` from a plain mapping."""
+    if not isinstance(tree, dict):
+        raise UserError(f"{path or 'the recipe'}: {tree!r} is not a mapping")
+    hints = typing.get_type_hints(schema, include_extras=True)
+    for key in tree:
+        if key not in hints:
+            raise UserError(f"{path + '.' if path else ''}{key}: no such key{did_you_mean(str(key), hints)}")
+    values = {key: _value(value, hints[key], f"{path}.{key}" if path else key) for key, value in tree.items()}
+    config = schema(**values)
+    for name, hint in hints.items():  # components left at their default have unchecked, empty options
+        if name not in tree and isinstance(getattr(config, name), Component):
+            setattr(config, name, _value(getattr(config, name).name, hint, f"{path}.{name}"))
+    return config
+
+
+def _value(value: Any, hint: Any, path: str) -> Any:
+    base, *extras = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
+    if base is Component or Component in typing.get_args(base):
+        return None if value is None and base is not Component else _component(value, extras[0], path)
+    if typing.get_origin(base) is list and dataclasses.is_dataclass(typing.get_args(base)[0]):
+        if not isinstance(value, list):
+            raise UserError(f"{path}: {value!r} is not a list")
+        return [_dataclass(typing.get_args(base)[0], item, f"{path}.{i}") for i, item in enumerate(value)]
+    if dataclasses.is_dataclass(base):
+        return _dataclass(base, value, path)
+    if typing.get_origin(base) is dict:
+        if not isinstance(value, dict):
+            raise UserError(f"{path}: {value!r} is not a mapping")
+        return {key: check_value(item, typing.get_args(base)[1], f"{path}.{key}") for key, item in value.items()}
+    return check_value(value, hint, path)
+
+
+def _component(value: Any, kind: str, path: str) -> Component:
+    tree = {"name": value} if isinstance(value, str) else value
+    if not isinstance(tree, dict) or not isinstance(tree.get("name"), str):
+        raise UserError(f"{path}: {value!r} names no component; write its name, or {{name: …, option: value}}")
+    options = options_of(kind, find(kind, tree["name"], path))
+    for key in tree:
+        if key != "name" and key not in options:
+            raise UserError(f"{path}.{key}: {tree['name']} has no such option{did_you_mean(str(key), options)}")
+    return Component(
+        tree["name"],
+        {
+            key: check_value(tree[key], annotation, f"{path}.{key}") if key in tree else default
+            for key, (annotation, default) in options.items()
+        },
+    )

@@ -1,0 +1,79 @@
+"""A mixture of Gaussians with its closed-form score: the prior on which every objective is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dreamforge.cameras import Cameras
+from dreamforge.contracts import Condition
+from dreamforge.errors import UserError, did_you_mean
+from dreamforge.priors.noise import NoiseProcess
+from dreamforge.priors.pixels import PixelSpace
+
+
+def mixture_epsilon(
+    z_t: Tensor, alpha: Tensor, sigma: Tensor, means: Tensor, std: Tensor, log_weights: Tensor, joint: bool = False
+) -> Tensor:
+    """The exact noise prediction of a mixture of isotropic Gaussians.
+
+    eps = sigma sum_k r_k (z_t - alpha m_k) / (alpha² rho_k² + sigma²), with r_k the posterior probability of
+    component k given z_t. z_t: `[B,...]`. alpha, sigma: `[B,1,...]`. means: `[B,K,...]`. std: `[K]`.
+    log_weights: `[B,K]`. joint: the batch is one sample (views of one object), so its items share the component.
+    """
+    batch, count = means.shape[:2]
+    residual = (z_t[:, None] - alpha[:, None] * means).flatten(2)  # [B,K,D]
+    variance = alpha.view(batch, 1) ** 2 * std**2 + sigma.view(batch, 1) ** 2  # [B,K]
+    dimension = residual.shape[-1]
+    logits = log_weights - 0.5 * residual.square().sum(-1) / variance - 0.5 * dimension * variance.log()
+    if joint:
+        logits = logits.sum(0, keepdim=True).expand(batch, count)
+    share = torch.softmax(logits, dim=1) / variance
+    return sigma * torch.einsum("bk,bkd->bd", share, residual).view_as(z_t)
+
+
+class Analytic(PixelSpace):
+    """A mixture of K isotropic Gaussians N(m_k, rho_k² I) whose prompts choose the components' weights.
+
+    means: K points of C numbers each; a latent is `[B,C]` or `[B,C,H,W]` (a mean is then a plain colour in [-1,1]).
+    stds: K standard deviations. prompts: text -> K weights; the empty prompt weighs all alike.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(
+        self,
+        *,
+        means: list[list[float]] = ((0.0, 0.0, 0.0),),  # type: ignore[assignment]
+        stds: list[float] = (0.5,),  # type: ignore[assignment]
+        prompts: dict[str, list[float]] | None = None,
+        noise: NoiseProcess | None = None,
+    ) -> None:
+        if len(means) != len(stds):
+            raise UserError(f"prior.stds: {len(stds)} numbers for {len(means)} means; give one each")
+        self.noise = noise or NoiseProcess.stable_diffusion()
+        dtype = self.noise.alphas.dtype
+        self.means, self.stds = torch.tensor(means, dtype=dtype), torch.tensor(stds, dtype=dtype)
+        self.prompts = {"": [1.0] * len(stds), **(prompts or {})}
+
+    def check(self, prompt: str) -> None:
+        """Only the prompts it was given, unless it was given none."""
+        if len(self.prompts) > 1 and prompt not in self.prompts:
+            raise UserError(f"the analytic prior does not know {prompt!r}{did_you_mean(prompt, self.prompts)}")
+
+    def condition(
+        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+    ) -> Condition:
+        rows = [self.prompts.get(prompt, self.prompts[""]) for prompt in prompts]
+        return Condition(torch.tensor(rows, dtype=self.means.dtype).log())
+
+    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        alpha, sigma = self.noise.alpha_sigma(t, z_t)
+        means = self.means.to(z_t).view(1, *self.means.shape, *(1,) * (z_t.dim() - 2))
+        means = means.expand(len(z_t), *self.means.shape, *z_t.shape[2:])
+        return [
+            mixture_epsilon(z_t, alpha, sigma, means, self.stds.to(z_t), condition.data.to(z_t))
+            for condition in conditions
+        ]

@@ -1,0 +1,104 @@
+"""The embedded default: the exact denoiser of the procedural toy world.
+
+For a prompt it draws a few random instances of what the prompt says, ray-casts them from the step's cameras and
+answers with the exact posterior mean over them. True scores of a small, finite world, in milliseconds and with no
+training. It is for trying, testing and teaching; real work names a real checkpoint.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dreamforge.cameras import Cameras, orbit
+from dreamforge.components import Count, NonNegative
+from dreamforge.contracts import Condition
+from dreamforge.errors import UserError
+from dreamforge.priors.analytic import mixture_epsilon
+from dreamforge.priors.noise import NoiseProcess
+from dreamforge.priors.pixels import PixelSpace, composite
+from dreamforge.toyworld.captions import UnknownWords, parse, vocabulary
+from dreamforge.toyworld.raycast import render
+from dreamforge.toyworld.world import Instance, instance
+
+VIEW_AZIMUTHS = {"front": (-45, 45), "side": (45, 135), "back": (135, 225), "overhead": (0, 360)}
+
+
+class ToyWorld(PixelSpace):
+    """A Gaussian of width `bandwidth` about the renders of `instances` random objects that fit the prompt.
+
+    Knows cameras: pictures are compared with renders from the step's own cameras and background. The empty prompt
+    is the world's unconditional model, one instance of every noun. multiview: the views of a batch show one and the
+    same instance (as in MVDream), so that they cannot disagree on which. size: pixels, used without cameras only,
+    where a view word ("front view") or else the whole circle decides what is rendered.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        instances: Count = 4,
+        bandwidth: NonNegative = 0.02,
+        multiview: bool = True,
+        size: Count = 64,
+    ) -> None:
+        self.noise = NoiseProcess.stable_diffusion()
+        self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
+        self.multiview, self.size = multiview, size
+        self._objects = functools.cache(self._draw_objects)
+
+    def check(self, prompt: str) -> None:
+        """Raise UserError, with the nearest known words, for a prompt outside the toy world."""
+        try:
+            parse(prompt)
+        except UnknownWords as error:
+            raise UserError(str(error)) from error
+
+    def condition(
+        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+    ) -> Condition:
+        background = torch.ones(len(prompts), 3) if background is None else background
+        if cameras is None:
+            rgba = torch.cat([self._every_view(prompt) for prompt in prompts])
+        elif len({_without_view(prompt) for prompt in prompts}) == 1:
+            rgba = render(self._objects(_without_view(prompts[0])), cameras)
+        else:
+            rgba = torch.cat(
+                [render(self._objects(_without_view(p)), cameras[i : i + 1]) for i, p in enumerate(prompts)]
+            )
+        return Condition(composite(rgba, background))
+
+    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        alpha, sigma = self.noise.alpha_sigma(t, z_t)
+        return [
+            mixture_epsilon(
+                z_t, alpha, sigma, condition.data,
+                torch.full((condition.data.shape[1],), self.bandwidth), torch.zeros(condition.data.shape[:2]),
+                joint=self.multiview,
+            )
+            for condition in conditions
+        ]
+
+    def _draw_objects(self, prompt: str) -> list[Instance]:
+        self.check(prompt)
+        if prompt:
+            return [instance(parse(prompt), self.seed * self.instances + i) for i in range(self.instances)]
+        return [instance(parse(f"a {noun}"), self.seed) for noun in vocabulary().nouns]
+
+    def _every_view(self, prompt: str) -> Tensor:
+        """Renders from all the views that the prompt's wording allows, `[1,K,4,H,W]`."""
+        low, high = VIEW_AZIMUTHS.get(parse(prompt).view or "", (0, 360))
+        elevation = 75.0 if parse(prompt).view == "overhead" else 15.0
+        around = orbit(torch.linspace(low, high, 9)[:-1], elevation, size=self.size)
+        rgba = render(self._objects(_without_view(prompt)), around)  # [views, instances, 4, H, W]
+        return rgba.flatten(0, 1)[None]
+
+
+def _without_view(prompt: str) -> str:
+    """The prompt without its view suffix, since the cameras say the view."""
+    return prompt.rpartition(", ")[0] if prompt.endswith(" view") and ", " in prompt else prompt

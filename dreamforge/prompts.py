@@ -1,0 +1,23 @@
+"""Prompts: what the user asked for, worded for the view a camera has."""
+
+from __future__ import annotations
+
+import torch
+
+from dreamforge.cameras import Cameras
+
+
+def view_words(cameras: Cameras) -> list[str]:
+    """"front", "side", "back" or "overhead" for each camera (threestudio's rules: front within 45° of azimuth 0,
+    back within 45° of 180°, overhead above 60° of elevation)."""
+    azimuth = torch.rad2deg(cameras.azimuth).abs().tolist()
+    elevation = torch.rad2deg(cameras.elevation).tolist()
+    return [
+        "overhead" if el > 60 else "front" if az < 45 else "back" if az > 135 else "side"
+        for az, el in zip(azimuth, elevation, strict=True)
+    ]
+
+
+def view_prompts(prompt: str, cameras: Cameras) -> list[str]:
+    """The prompt for each camera, ending in ", front view" and so on. An empty prompt stays empty."""
+    return [f"{prompt}, {word} view" if prompt else "" for word in view_words(cameras)]
