@@ -18,7 +18,6 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dreamforge.errors import UserError, did_you_mean
-from dreamforge.schedules import check_scheduled
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,6 @@ class Range:
 Count = Annotated[int, Range(1)]
 NonNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
-Scheduled = Annotated[Any, check_scheduled]
-"""A number or a schedule such as `{0: 0.98, 1: 0.5}` (see `dreamforge.schedules`)."""
-
 
 @dataclass(frozen=True)
 class Kind:

@@ -8,9 +8,11 @@ and where each value came from.
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import sysconfig
 import typing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +21,10 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dreamforge.components import Count, Range, Scheduled, check_value, find, options_of
+from dreamforge.components import Count, Range, check_value, find, options_of
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.rendering.background import check_background
+from dreamforge.schedules import Scheduled
 
 
 @dataclass
@@ -95,16 +98,22 @@ def recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(recipe_folder().glob("*.yaml"))}
 
 
-def load(recipe: str, overrides: typing.Sequence[str] = ()) -> tuple[RunConfig, dict[str, str]]:
-    """The checked configuration of a recipe (a shipped name or a .yaml file) and `key.path=value` overrides.
+def load(recipe: str, overrides: Sequence[str] = (), **settings: Any) -> tuple[RunConfig, dict[str, str]]:
+    """The checked configuration of a recipe (a shipped name or a .yaml file), `key.path=value` overrides and
+    top-level settings.
 
     Also returns where each leaf came from: path -> recipe name or "command line"; absent means the default.
     Raises UserError with one line for anything wrong in it.
     """
     origins: dict[str, str] = {}
     tree: dict[str, Any] = {}
-    for source, layer in [*_recipe_layers(recipe), *[("command line", _parse_override(o)) for o in overrides]]:
+    given = [settings, *map(_parse_override, overrides)]
+    for source, layer in [*_recipe_layers(recipe), *[("command line", layer) for layer in given]]:
         tree = _merge(tree, layer, source, origins, "")
+    try:
+        tree = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)  # ${prior.folder} and the like
+    except OmegaConfBaseException as error:
+        raise UserError(f"{recipe}: {' '.join(str(error).split())}") from error
     return typed(tree), origins
 
 
@@ -134,6 +143,34 @@ def plain(config: Any) -> Any:
     if isinstance(config, list | tuple):
         return [plain(value) for value in config]
     return config
+
+
+def explain(recipe: str, overrides: Sequence[str] = ()) -> list[str]:
+    """A recipe in full, a line `key.path=value  # origin` for each value; the part before # is an override."""
+    config, origins = load(recipe, overrides)
+    leaves = list(_leaves(plain(config), ""))
+    texts = [f"{path}={json.dumps(value) if not isinstance(value, str) else value}" for path, value in leaves]
+    width = min(60, max(map(len, texts)))
+    return [
+        f"{text:{width}}  # {origins.get(path, 'default')}" for text, (path, _) in zip(texts, leaves, strict=True)
+    ]
+
+
+def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Dotted paths and values, the same paths that overrides use."""
+    if isinstance(tree, dict) and tree and not _is_schedule(tree):
+        for key, value in tree.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(tree, list) and tree and isinstance(tree[0], dict):
+        for index, value in enumerate(tree):
+            yield from _leaves(value, f"{path}.{index}")
+    else:
+        yield path, tree
+
+
+def _is_schedule(value: Any) -> bool:
+    """Whether a mapping is a scheduled scalar, which is one value and not a level of the tree."""
+    return isinstance(value, dict) and bool(value) and not any(isinstance(key, str) for key in value)
 
 
 def _recipe_layers(recipe: str) -> list[tuple[str, dict[str, Any]]]:
@@ -167,7 +204,7 @@ def _find_recipe(name: str, inheritor: Path | None) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        tree = OmegaConf.to_container(OmegaConf.load(path))
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
@@ -203,7 +240,7 @@ def _merge(below: Any, above: Any, source: str, origins: dict[str, str], path: s
                 merged.append({})
             merged[int(key)] = _merge(merged[int(key)], value, source, origins, where)
         return merged
-    if isinstance(above, dict) and (not below or isinstance(below, dict | str)):
+    if isinstance(above, dict) and not _is_schedule(above) and (not below or isinstance(below, dict | str)):
         below = {"name": below} if isinstance(below, str) else dict(below or {})
         if "name" in above and "name" in below and above["name"] != below["name"] and path.rpartition(".")[2] in _KINDS:
             below = {}

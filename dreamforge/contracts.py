@@ -5,15 +5,19 @@ Protocols, not base classes: anything with these methods fits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dreamforge.cameras import Cameras
+
+if TYPE_CHECKING:
+    from dreamforge.priors.noise import NoiseProcess
 
 
 @dataclass
@@ -82,14 +86,6 @@ class Scene(Protocol):
         ...
 
 
-class NoiseProcess(Protocol):
-    """The forward process z_t = alpha_t z + sigma_t eps of a prior; see `dreamforge.priors.noise`."""
-
-    steps: int
-
-    def alpha_sigma(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
 @dataclass(frozen=True)
 class Condition:
     """What a prior is told about a batch: opaque to everything but the prior that made it."""
@@ -97,22 +93,35 @@ class Condition:
     data: Any
 
 
-@dataclass(frozen=True)
 class PromptConditions:
-    """The conditions of one step: what the pictures should be, and what guidance pushes away from."""
+    """The conditions of one step: what the pictures should be, and what guidance pushes away from.
 
-    positive: Condition
-    negative: Condition
+    Each is made when an objective first asks for it, since a condition can be costly and many go unused.
+    """
+
+    def __init__(self, positive: Callable[[], Condition], negative: Callable[[], Condition]) -> None:
+        self._positive, self._negative = positive, negative
+
+    @cached_property
+    def positive(self) -> Condition:
+        """The prompt, worded for each view."""
+        return self._positive()
+
+    @cached_property
+    def negative(self) -> Condition:
+        """The negative prompt, or the empty one."""
+        return self._negative()
 
 
 class Prior(Protocol):
-    """A frozen 2D diffusion model. Its keyword-only constructor arguments are its config options.
+    """A frozen 2D diffusion model. Its keyword-only constructor arguments are its config options."""
 
-    noise: the forward process. multiview: whether it judges the views of a batch together.
-    """
-
-    noise: Any
+    noise: NoiseProcess
     device: torch.device
+
+    def check(self, prompt: str) -> None:
+        """Raise UserError, in one line, for a prompt it cannot understand. Called before anything heavy."""
+        ...
 
     def encode(self, rgb: Tensor) -> Tensor:
         """Pictures `[B,3,H,W]` in [0,1] sRGB to what the model diffuses; differentiable."""

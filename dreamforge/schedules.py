@@ -7,7 +7,7 @@ same when its number of steps is changed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -38,8 +38,18 @@ def check_scheduled(scheduled: Any, where: str) -> None:
         )
 
 
+Scheduled = Annotated[Any, check_scheduled]
+"""The annotation of an option that is a number or a schedule."""
+
+
 def uniform(
-    progress: float, batch: int, generator: torch.Generator, *, low: Any = 0.02, high: Any = 0.98, shared: bool = False
+    progress: float,
+    batch: int,
+    generator: torch.Generator,
+    *,
+    low: Scheduled = 0.02,
+    high: Scheduled = 0.98,
+    shared: bool = False,
 ) -> Tensor:
     """Timesteps uniform in [low, high] (fractions of T, each a scheduled scalar), one per view or one for all.
 
@@ -50,12 +60,12 @@ def uniform(
     return lowest + (highest - lowest) * draws
 
 
-def annealed(progress: float, batch: int, generator: torch.Generator, *, high: Any = 0.98, low: Any = 0.02,
-             power: float = 1.0) -> Tensor:
+def annealed(
+    progress: float, batch: int, generator: torch.Generator, *, high: float = 0.98, low: float = 0.02, power: float = 1.0
+) -> Tensor:
     """One deterministic timestep a step, falling from `high` to `low` as progress**power (DreamGaussian: power 1;
     HiFA and Consistent3D: power 0.5)."""
-    highest, lowest = value_at(high, progress), value_at(low, progress)
-    return torch.full((batch,), highest + (lowest - highest) * progress**power)
+    return torch.full((batch,), high + (low - high) * progress**power)
 
 
 TIMESTEPS = {"uniform": uniform, "annealed": annealed}

@@ -26,3 +26,12 @@ def numba_problem() -> str | None:
 def backend(device: torch.device) -> str:
     """The implementation that serves tensors on `device`: "numba" or "torch"."""
     return "numba" if device.type == "cpu" and numba_problem() is None else "torch"
+
+
+KERNELS = {
+    "hashgrid": "multiresolution hash encoding",
+    "volume": "occupancy marching and compositing",
+    "splat": "Gaussian projection and rasterization",
+    "raster": "triangle rasterization",
+}
+"""The kernels and what each does, one module of that name each."""

@@ -66,7 +66,7 @@ class Empirical(PixelSpace):
         return [
             mixture_epsilon(
                 z_t, alpha, sigma, condition.data,
-                torch.full((condition.data.shape[1],), self.bandwidth), torch.zeros(condition.data.shape[:2]),
+                self.bandwidth, 0.0,
             )
             for condition in conditions
         ]

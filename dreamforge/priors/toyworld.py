@@ -78,7 +78,7 @@ class ToyWorld(PixelSpace):
         return [
             mixture_epsilon(
                 z_t, alpha, sigma, condition.data,
-                torch.full((condition.data.shape[1],), self.bandwidth), torch.zeros(condition.data.shape[:2]),
+                self.bandwidth, 0.0,
                 joint=self.multiview,
             )
             for condition in conditions

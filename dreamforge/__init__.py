@@ -1,0 +1,40 @@
+"""DreamForge: any 2D diffusion model turned into 3D by score distillation.
+
+    import dreamforge
+    run = dreamforge.run("a corgi in a top hat")      # run.folder / "assets" / "model.glb"
+
+Five files to read, in order: pipeline.py (prompt to files), optimize.py (the loop), objectives/sds.py (a method),
+priors/toyworld.py (a diffusion model), scenes/gaussians.py (a representation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dreamforge.runs import Run
+
+
+def run(
+    prompt: str, recipe: str = "splats", overrides: Sequence[str] = (), out: str | None = None, **settings: Any
+) -> Run:
+    """Make an asset from a prompt and return its run; see `dreamforge.pipeline.start`."""
+    from dreamforge.pipeline import start
+
+    return start(prompt, recipe, overrides, out, **settings)
+
+
+def resume(folder: str | Path) -> Run:
+    """Finish an interrupted run; see `dreamforge.pipeline.resume`."""
+    from dreamforge import pipeline
+
+    return pipeline.resume(folder)
+
+
+def export_run(folder: str | Path, formats: Sequence[str] = ("glb",)) -> list[Path]:
+    """Write a finished run's asset in other formats; see `dreamforge.pipeline.export`."""
+    from dreamforge import pipeline
+
+    return pipeline.export(folder, formats)

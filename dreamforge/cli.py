@@ -1,0 +1,227 @@
+"""The command line: parses, calls the API, prints. No logic lives here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dreamforge.errors import UserError
+
+if TYPE_CHECKING:
+    from dreamforge.console import Console
+
+EXAMPLES = """\
+examples:
+  dreamforge run --prompt "a corgi in a top hat"
+  dreamforge run --prompt "a red car" --recipe field --seed 3 --out car
+  dreamforge run --prompt "a hamburger" --prior diffusers prior.model=./stable-diffusion-2-1-base
+  dreamforge run --prompt "a blue duck" stages.0.steps=100 stages.0.objective.guidance=7.5
+  dreamforge resume outputs/a-red-car-001
+  dreamforge list words
+
+`dreamforge COMMAND --help` explains a command; `dreamforge config RECIPE` shows every key there is to set.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a mistake, as everywhere else."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0 done, 2 bad input, 128 + signal when stopped)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments, rest = _parser().parse_known_args(argv)
+        stray = [word for word in rest if "=" not in word or word.startswith("-")]
+        if stray or (rest and arguments.command not in ("run", "config")):
+            raise UserError(f"unrecognized argument '{(stray or rest)[0]}'; see `dreamforge {arguments.command} --help`")
+        arguments.overrides, arguments.argv = rest, argv
+        return COMMANDS[arguments.command](arguments) or 0
+    except UserError as error:
+        print(f"dreamforge: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="dreamforge",
+        description="Turn a sentence into a 3D asset with a 2D diffusion model.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    run = commands.add_parser(
+        "run",
+        help="make an asset from a prompt",
+        description="Make an asset from a prompt: optimize a scene until its renders look right to the prior, then "
+        "write a mesh, check it, and write a report. The run folder's path and a report are printed at the end.",
+        epilog="Any key of the configuration can follow as KEY=VALUE, such as stages.0.steps=200 or "
+        "prior.instances=1. `dreamforge config RECIPE` lists them.",
+    )
+    run.add_argument("--prompt", required=True, help='what to make, such as "a corgi in a top hat"')
+    run.add_argument("--recipe", default="splats", help="a recipe's name or a .yaml file (default: splats)")
+    run.add_argument("--prior", help="the diffusion prior; see `dreamforge list priors` (default: the recipe's)")
+    run.add_argument("--negative", help="what to steer away from (needs guidance other than 1)")
+    run.add_argument("--seed", type=int, help="another seed gives another take (default: 0)")
+    run.add_argument("--out", metavar="DIR", help="the run folder itself (default: outputs/<prompt>-<number>)")
+    run.add_argument("--format", help="file formats, separated by commas: glb, obj (default: glb)")
+
+    resume = commands.add_parser("resume", help="finish an interrupted run")
+    resume.add_argument("run", metavar="RUN", help="a run folder")
+
+    export = commands.add_parser("export", help="write a finished run's asset in other formats")
+    export.add_argument("run", metavar="RUN", help="a run folder")
+    export.add_argument("--format", default="glb", help="file formats, separated by commas: glb, obj (default: glb)")
+
+    show = commands.add_parser("list", help="what there is to choose from")
+    show.add_argument("what", choices=sorted(LISTS), help="which table to show")
+
+    config = commands.add_parser("config", help="a recipe in full, each value with where it came from")
+    config.add_argument("recipe", metavar="RECIPE", help="a recipe's name or a .yaml file")
+
+    commands.add_parser("doctor", help="which backend serves each kernel here, and what would be faster")
+
+    toy = commands.add_parser("toyworld", help="ground truth from the embedded toy world")
+    tools = toy.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
+    made = tools.add_parser("object", help="write an object as a mesh")
+    made.add_argument("prompt", metavar="PROMPT", help='such as "a red car"')
+    made.add_argument("-o", "--output", required=True, metavar="FILE", help="a .glb or .obj file")
+    made.add_argument("--seed", type=int, default=0, help="another seed has other proportions")
+    bank = tools.add_parser("bank", help="write posed pictures of a mesh, for --prior empirical")
+    bank.add_argument("mesh", metavar="MESH", help="a .glb or .obj file inside the unit sphere")
+    bank.add_argument("-o", "--output", required=True, metavar="DIR", help="a new folder")
+    bank.add_argument("--views", type=int, default=160, help="number of pictures (default: 160)")
+    bank.add_argument("--size", type=int, default=128, help="pixels a side (default: 128)")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from dreamforge import pipeline
+
+    settings = {name: getattr(arguments, name) for name in ("prior", "negative", "seed")}
+    if arguments.format:
+        settings["export"] = {"formats": arguments.format.split(",")}
+    return _until_stopped(
+        lambda console: pipeline.start(
+            arguments.prompt,
+            arguments.recipe,
+            arguments.overrides,
+            out=arguments.out,
+            command=["dreamforge", *arguments.argv],
+            console=console,
+            **{name: value for name, value in settings.items() if value is not None},
+        )
+    )
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from dreamforge import pipeline
+
+    return _until_stopped(lambda console: pipeline.resume(arguments.run, console))
+
+
+def _until_stopped(work: Callable[[Console], object]) -> int:
+    from dreamforge.console import Console
+    from dreamforge.pipeline import Interrupted
+
+    try:
+        work(Console())
+        return 0
+    except Interrupted as stop:
+        print(f"stopped; go on with: dreamforge resume {stop.folder}", file=sys.stderr)
+        return 128 + stop.signum
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from dreamforge import pipeline
+    from dreamforge.console import Console
+
+    for path in pipeline.export(arguments.run, arguments.format.split(","), Console()):
+        print(path)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    for name, what in LISTS[arguments.what]():
+        print(f"{name:14} {what}" if what else name)
+
+
+def _recipes() -> list[tuple[str, str]]:
+    from dreamforge.config import recipes
+
+    return [(name, path.read_text().partition("\n")[0].lstrip("# ")) for name, path in recipes().items()]
+
+
+def _components(kind: str) -> list[tuple[str, str]]:
+    from dreamforge.components import summary, table
+
+    return [(name, summary(component)) for name, component in table(kind).items()]
+
+
+def _words() -> list[tuple[str, str]]:
+    from dreamforge.toyworld.captions import vocabulary
+
+    return [(kind, ", ".join(words)) for kind, words in vars(vocabulary()).items()]
+
+
+def _config(arguments: argparse.Namespace) -> None:
+    from dreamforge.config import explain
+
+    print("\n".join(explain(arguments.recipe, arguments.overrides)))
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    import rich.console
+    import rich.table
+
+    from dreamforge.doctor import findings
+
+    table = rich.table.Table("what", "state", "advice", box=None)
+    for row in findings():
+        table.add_row(*row)
+    rich.console.Console().print(table)
+
+
+def _toyworld(arguments: argparse.Namespace) -> None:
+    from dreamforge import ground_truth
+
+    if arguments.tool == "object":
+        ground_truth.write_object(arguments.prompt, arguments.output, arguments.seed)
+    else:
+        ground_truth.write_bank(arguments.mesh, arguments.output, arguments.views, arguments.size)
+    print(arguments.output)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "run": _run,
+    "resume": _resume,
+    "export": _export,
+    "list": _list,
+    "config": _config,
+    "doctor": _doctor,
+    "toyworld": _toyworld,
+}
+
+LISTS: dict[str, Callable[[], list[tuple[str, str]]]] = {
+    "recipes": _recipes,
+    "objectives": lambda: _components("objectives"),
+    "priors": lambda: _components("priors"),
+    "scenes": lambda: _components("scenes"),
+    "words": _words,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Known objects on disk: toy-world meshes, and posed pictures of any mesh for the empirical prior."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from dreamforge.cameras import sphere
+from dreamforge.errors import UserError, did_you_mean
+from dreamforge.export import FORMATS
+from dreamforge.pictures import save_picture
+from dreamforge.rendering.raster import render_mesh
+from dreamforge.runs import write_atomic
+from dreamforge.toyworld.captions import UnknownWords, parse
+from dreamforge.toyworld.meshes import to_mesh
+from dreamforge.toyworld.world import instance
+
+
+def format_of(path: Path):  # noqa: ANN201  (a format module)
+    """The format module for a file name, by its ending."""
+    name = path.suffix.lstrip(".").lower()
+    if name not in FORMATS:
+        raise UserError(f"{path}: no format '{name}'{did_you_mean(name, FORMATS)}")
+    return FORMATS[name]
+
+
+def write_object(prompt: str, output: str, seed: int = 0) -> None:
+    """Write a toy-world object as a mesh with the toy world's own shading in its vertex colours."""
+    path = Path(output)
+    form = format_of(path)
+    try:
+        mesh = to_mesh(instance(parse(prompt), seed))
+    except UnknownWords as error:
+        raise UserError(str(error)) from error
+    form.save(mesh, path, prompt)
+
+
+def write_bank(mesh_file: str, folder: str, views: int = 160, size: int = 128) -> None:
+    """Write `views` RGBA pictures of a mesh from all around, and transforms.json beside them."""
+    mesh = format_of(Path(mesh_file)).load(Path(mesh_file))
+    out = Path(folder)
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty; nothing is overwritten, choose another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    cameras = sphere(views, size)
+    frames = []
+    for index in range(views):
+        camera = cameras[index : index + 1]
+        shown = render_mesh(mesh, camera, torch.zeros(1, 3), supersample=3)
+        straight = shown.rgb / shown.alpha.clamp_min(1e-6)
+        name = f"{index:04d}.png"
+        save_picture(torch.cat([straight.clamp(0, 1), shown.alpha], dim=1)[0], out / name)
+        frames.append({"file": name, "c2w": camera.c2w[0].tolist()})
+    content = {"fov": float(torch.rad2deg(cameras.fov[0])), "frames": frames}
+    write_atomic(out / "transforms.json", json.dumps(content, indent=1).encode())

@@ -1,0 +1,179 @@
+"""The loop over one stage: render, ask the prior, pull on the scene. It knows no method by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dreamforge.components import find
+from dreamforge.config import Component, StageConfig
+from dreamforge.contracts import Distilled, Prior, PromptConditions, Scene, Views
+from dreamforge.errors import UserError, did_you_mean
+from dreamforge.prompts import view_prompts
+from dreamforge.rendering.background import background
+from dreamforge.rng import generator
+from dreamforge.schedules import value_at
+
+EMPTY, FULL = 1e-3, 0.97
+"""Mean opacity of a batch below or above which the scene counts as collapsed."""
+COLLAPSED_FOR, SKIPS_TO_ROLL_BACK, MOST_ROLLBACKS = 50, 5, 3
+
+
+class Diverged(RuntimeError):
+    """Too many non-finite steps in a row; the run goes back to its last checkpoint."""
+
+
+@dataclass
+class Step:
+    """What happened in a step: figures are device tensors, so that reading them is the reader's choice."""
+
+    step: int
+    figures: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Progress:
+    """A stage under way: `step` steps are done."""
+
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    skipped: int = 0
+    """Non-finite steps in a row."""
+    collapsed: int = 0
+    """Steps in a row with an empty or full scene."""
+    lr_factor: float = 1.0
+
+    def counters(self) -> dict[str, float]:
+        return {"skipped": self.skipped, "collapsed": self.collapsed, "lr_factor": self.lr_factor}
+
+
+def make_optimizer(scene: Scene) -> torch.optim.Adam:
+    """Adam over the scene's groups, with the betas and epsilon that this field uses."""
+    groups = [{**group, "params": [group["params"]], "initial_lr": group["lr"]} for group in scene.param_groups()]
+    return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as named tensors: "optimizer.<group>.<key>"."""
+    return {
+        f"optimizer.{group['name']}.{key}": value
+        for group in optimizer.param_groups
+        for key, value in optimizer.state[group["params"][0]].items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    for group in optimizer.param_groups:
+        prefix = f"optimizer.{group['name']}."
+        parameter = group["params"][0]
+        state = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
+        for key, value in state.items():
+            state[key] = value if key == "step" else value.to(parameter.device)
+        optimizer.state[parameter] = state
+
+
+def build_function(kind: str, component: Component) -> Callable[..., Any]:
+    """A component that is a function, with its options bound."""
+    return partial(find(kind, component.name, component.name), **component.options)
+
+
+def loss_of(z: Tensor, grad: Tensor) -> Tensor:
+    """The loss whose gradient on z is grad / B: half the squared distance to the target z - grad, which is constant."""
+    target = (z - grad).detach()
+    return 0.5 * (z - target).square().sum() / len(z)
+
+
+def optimize(
+    stage: StageConfig,
+    scene: Scene,
+    prior: Prior,
+    prompt: str,
+    negative: str,
+    seed: int,
+    key: int,
+    progress: Progress,
+) -> Iterator[Step]:
+    """Run the rest of a stage, yielding after every step. `key` numbers the stage, for its random numbers.
+
+    Raises Diverged after several non-finite steps in a row, and UserError for a scene that stays empty or full.
+    """
+    cameras_at = find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options).sample
+    timesteps_at = build_function("timesteps", stage.timesteps)
+    objective = build_function("objectives", stage.objective)
+    optimizer, device = progress.optimizer, prior.device
+    while progress.step < stage.steps:
+        step = progress.step
+        random = partial(generator, seed, key, step)
+        done = step / max(1, stage.steps - 1)
+        cameras = cameras_at(done, stage.batch, stage.size, random("cameras")).to(device)
+        behind = background(stage.background, stage.batch, random("background")).to(device)
+        views = scene.render(cameras, behind)
+        z = prior.encode(views.rgb)
+        t = prior.noise.timestep(timesteps_at(done, stage.batch, random("timesteps"))).to(device)
+        eps = torch.randn(z.shape, generator=random("noise")).to(z)
+        texts = view_prompts(prompt, cameras) if stage.view_prompts else [prompt] * stage.batch
+        with torch.no_grad():
+            conditions = PromptConditions(
+                partial(prior.condition, texts, cameras, behind),
+                partial(prior.condition, [negative] * stage.batch, cameras, behind),
+            )
+            distilled: Distilled = objective(z.detach(), t, eps, prior, conditions)
+        loss = loss_of(z, distilled.grad)
+        penalties = _penalties(stage, scene, views, done)
+        total = loss + sum(weight * value for weight, value in penalties.values())
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        if _finite(total, optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * value_at(stage.lr, done) * progress.lr_factor
+            optimizer.step()
+            scene.after_step(step, stage.steps, optimizer, random("scene"))
+            progress.skipped = 0
+        else:
+            progress.skipped += 1
+            if progress.skipped >= SKIPS_TO_ROLL_BACK:
+                raise Diverged(f"{progress.skipped} non-finite steps in a row at step {step}")
+        progress.step += 1
+        opacity = views.alpha.detach().mean()
+        _watch_collapse(progress, opacity)
+        figures = {name: value.detach() for name, (_, value) in penalties.items()}
+        yield Step(step, {"loss": loss.detach(), "opacity": opacity, **distilled.info, **figures})
+
+
+def check_regularizers(stage: StageConfig, scene: Scene, where: str) -> None:
+    """Raise UserError for a weight on a penalty that the scene does not have."""
+    blank = torch.zeros(1, 1, 8, 8, device=next(scene.parameters()).device)  # type: ignore[attr-defined]
+    known = scene.regularizers(Views(blank.expand(1, 3, 8, 8), blank, blank))
+    for name in stage.regularizers:
+        if name not in known:
+            raise UserError(f"{where}.regularizers.{name}: the scene has no such penalty{did_you_mean(name, known)}")
+
+
+def _penalties(stage: StageConfig, scene: Scene, views: Views, done: float) -> dict[str, tuple[float, Tensor]]:
+    weights = {name: value_at(weight, done) for name, weight in stage.regularizers.items()}
+    if not any(weights.values()):
+        return {}
+    values = scene.regularizers(views)
+    return {name: (weight, values[name]) for name, weight in weights.items() if weight}
+
+
+def _finite(total: Tensor, optimizer: torch.optim.Optimizer) -> bool:
+    grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return bool(torch.stack([total.detach(), *[grad.sum() for grad in grads]]).isfinite().all())
+
+
+def _watch_collapse(progress: Progress, opacity: Tensor) -> None:
+    collapsed = not EMPTY < opacity.item() < FULL
+    progress.collapsed = progress.collapsed + 1 if collapsed else 0
+    if progress.collapsed >= COLLAPSED_FOR:
+        what = "empty" if opacity.item() <= EMPTY else "opaque everywhere"
+        raise UserError(
+            f"the scene has been {what} for {COLLAPSED_FOR} steps; try another seed, a lower stages.N.lr, "
+            "or weaker regularizers"
+        )

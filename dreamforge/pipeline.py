@@ -1,0 +1,247 @@
+"""From a prompt to files: the stages one after the other, then the assets. Start, resume and export a run."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from dreamforge import config as configuration
+from dreamforge.cameras import orbit, turntable
+from dreamforge.components import find
+from dreamforge.config import Component, RunConfig
+from dreamforge.console import Console
+from dreamforge.contracts import Prior, Scene
+from dreamforge.errors import UserError
+from dreamforge.export import export_scene
+from dreamforge.optimize import (
+    MOST_ROLLBACKS,
+    Diverged,
+    Progress,
+    check_regularizers,
+    make_optimizer,
+    optimize,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from dreamforge.pictures import contact_sheet, save_picture, save_video
+from dreamforge.report import write_report
+from dreamforge.runs import Checkpoint, Run
+
+
+class Interrupted(Exception):
+    """The user or the system asked the run to stop; a checkpoint has been written."""
+
+    def __init__(self, signum: int, folder: Path) -> None:
+        self.signum, self.folder = signum, folder
+
+
+def start(
+    prompt: str,
+    recipe: str = "splats",
+    overrides: Sequence[str] = (),
+    out: str | None = None,
+    command: Sequence[str] = (),
+    console: Console | None = None,
+    **settings: Any,
+) -> Run:
+    """Make a new run of a recipe and carry it through. Everything is checked before a folder is made.
+
+    overrides: "key.path=value" texts. settings: top-level keys of the configuration, such as seed=3.
+    """
+    config, _ = configuration.load(recipe, overrides, prompt=prompt, **settings)
+    if not config.prompt.strip():
+        raise UserError('no prompt; say what to make, such as --prompt "a corgi in a top hat"')
+    prior = build_prior(config)
+    for text in (config.prompt, config.negative):
+        prior.check(text)
+    _rehearse(config, prior)
+    run = Run.create(config, list(command), out)
+    return carry_through(run, prior, console or Console())
+
+
+def resume(folder: str | Path, console: Console | None = None) -> Run:
+    """Take a run up again from its last checkpoint; the result is the one it would have had uninterrupted."""
+    run = Run.open(folder)
+    return carry_through(run, build_prior(run.config), console or Console())
+
+
+def export(folder: str | Path, formats: Sequence[str], console: Console | None = None) -> list[Path]:
+    """Write a finished run's scene in other formats, into its assets folder."""
+    run = Run.open(folder)
+    checkpoint = run.last_checkpoint()
+    if checkpoint is None or checkpoint.stage < len(run.config.stages) - 1:
+        raise UserError(f"{folder} has no finished scene yet; finish it with: dreamforge resume {folder}")
+    scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
+    scene.load_state_dict(_scene_tensors(checkpoint))
+    scene.eval()
+    with (console or Console()).task("export"):
+        return export_scene(scene, run.folder / "assets", formats, run.config.export, run.config.prompt).paths
+
+
+def carry_through(run: Run, prior: Prior, console: Console) -> Run:
+    """Optimize what is left of the stages, then write the assets and the report."""
+    with _StopSignals() as stop, console.run(run):
+        scene = _optimize_stages(run, prior, console, stop)
+    _finish(run, scene, console)
+    return run
+
+
+def build_prior(config: RunConfig) -> Prior:
+    """The prior that a configuration names."""
+    return _build("priors", config.prior, device=device_of(config), seed=config.seed)
+
+
+def build_scene(config: RunConfig, stage: int, device: torch.device) -> Scene:
+    """A fresh scene as the given stage has it (its own, or that of the nearest stage before it)."""
+    index = max(i for i in range(stage + 1) if config.stages[i].scene is not None)
+    return _build("scenes", config.stages[index].scene, device=device, seed=config.seed)
+
+
+def device_of(config: RunConfig) -> torch.device:
+    """The configured device; "auto" is CUDA where there is one."""
+    if config.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(config.device)
+    except RuntimeError as error:
+        raise UserError(f"device: '{config.device}' is not a device; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: no CUDA device here; use device=cpu (`dreamforge doctor` says why)")
+    return device
+
+
+def _build(kind: str, component: Component, **supplied: Any) -> Any:
+    """A component with its options and those of the engine's own arguments that it takes."""
+    factory = find(kind, component.name, kind)
+    takes = inspect.signature(factory).parameters
+    return factory(**component.options, **{key: value for key, value in supplied.items() if key in takes})
+
+
+def _rehearse(config: RunConfig, prior: Prior) -> None:
+    """Build every part once, so that a mistake in the last stage shows before the first one runs."""
+    for index, stage in enumerate(config.stages):
+        find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
+        check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
+
+
+def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignals) -> Scene:
+    config = run.config
+    checkpoint = run.last_checkpoint()
+    run.forget_after(checkpoint.stage if checkpoint else 0, checkpoint.step if checkpoint else 0)
+    rollbacks = 0
+    stage_index = checkpoint.stage if checkpoint else 0
+    scene, progress = _restore(run, checkpoint, stage_index, prior.device)
+    while True:
+        stage = config.stages[stage_index]
+        try:
+            for step in optimize(
+                stage, scene, prior, config.prompt, config.negative, config.seed, stage_index, progress
+            ):
+                last = progress.step == stage.steps
+                console.step(stage_index, step)
+                if step.step % config.log_every == 0 or last:
+                    figures = {name: float(value) for name, value in step.figures.items()}
+                    console.figures(figures)
+                    run.log(stage=stage_index, step=step.step, seconds=round(time.time() - run.started, 2), **figures)
+                if progress.step % config.checkpoint_every == 0 or last or stop.signum:
+                    _save(run, stage_index, scene, progress)
+                if progress.step % config.preview_every == 0 or step.step == 4:
+                    preview(scene, run.folder / "preview" / f"stage{stage_index}-step{progress.step:06d}.png")
+                if stop.signum:
+                    raise Interrupted(stop.signum, run.folder)
+        except Diverged as error:
+            rollbacks += 1
+            if rollbacks > MOST_ROLLBACKS:
+                raise UserError(f"{error}, {rollbacks} times; try a lower stages.{stage_index}.lr") from error
+            checkpoint = run.last_checkpoint()
+            stage_index = checkpoint.stage if checkpoint else 0
+            scene, progress = _restore(run, checkpoint, stage_index, prior.device)
+            progress.lr_factor *= 0.5**rollbacks
+            console.say(f"{error}: back to step {progress.step} of stage {stage_index + 1} with half the learning rate")
+            continue
+        stage_index += 1
+        if stage_index == len(config.stages):
+            return scene
+        if config.stages[stage_index].scene is not None:
+            scene = build_scene(config, stage_index, prior.device)
+        progress = Progress(make_optimizer(scene))
+
+
+def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> tuple[Scene, Progress]:
+    scene = build_scene(run.config, stage, device)
+    if checkpoint is None:
+        return scene, Progress(make_optimizer(scene))
+    scene.load_state_dict(_scene_tensors(checkpoint))
+    progress = Progress(make_optimizer(scene), checkpoint.step)
+    restore_optimizer(progress.optimizer, checkpoint.tensors)
+    progress.skipped = int(checkpoint.counters["skipped"])
+    progress.collapsed = int(checkpoint.counters["collapsed"])
+    progress.lr_factor = checkpoint.counters["lr_factor"]
+    return scene, progress
+
+
+def _save(run: Run, stage: int, scene: Scene, progress: Progress) -> None:
+    tensors = {f"scene.{name}": value for name, value in scene.state_dict().items()}
+    tensors |= optimizer_tensors(progress.optimizer)
+    run.save_checkpoint(Checkpoint(stage, progress.step, tensors, progress.counters()))
+
+
+def _scene_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix("scene."): value for name, value in checkpoint.tensors.items() if name.startswith("scene.")
+    }
+
+
+@torch.no_grad()
+def preview(scene: Scene, path: Path) -> None:
+    """A small contact sheet of the scene as it is, from four sides."""
+    scene.eval()
+    views = scene.render(orbit([20.0, 110.0, 200.0, 290.0], 15.0, size=160), torch.full((4, 3), 0.9))
+    scene.train()
+    save_picture(contact_sheet(views.rgb, columns=4), path)
+
+
+def _finish(run: Run, scene: Scene, console: Console) -> None:
+    scene.eval()
+    config = run.config
+    with console.task("surface, texture, verification"):
+        result = export_scene(scene, run.folder / "assets", config.export.formats, config.export, config.prompt)
+    with console.task("turntable and report"), torch.no_grad():
+        grey = torch.full((1, 3), 0.94)
+        frames = [scene.render(turntable(48, size=320)[i : i + 1], grey).rgb for i in range(48)]
+        video = torch.cat(frames)
+        save_video(video, run.folder / "turntable.mp4", fps=24)
+        save_picture(contact_sheet(video[::6], columns=4), run.folder / "contact.png")
+        run.describe(state="finished", seconds=round(time.time() - run.started, 1), assets=[p.name for p in result.paths])
+        write_report(run.folder, config.prompt, result)
+    console.finished(run, result)
+
+
+class _StopSignals:
+    """SIGINT and SIGTERM ask the loop to stop at the next step boundary instead of tearing it."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> _StopSignals:
+        def remember(signum: int, frame: FrameType | None) -> None:
+            self.signum = signum
+
+        try:
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                self._previous[signum] = signal.signal(signum, remember)
+        except ValueError:  # not the main thread: the caller's own handlers stay
+            self._previous = {}
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
