@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import sysconfig
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -87,15 +86,9 @@ class RunConfig:
     checkpoint_every: Count = 100
 
 
-def recipe_folder() -> Path:
-    """Where this installation keeps its recipes: beside the package in a checkout, else the wheel's data folder."""
-    beside = Path(__file__).resolve().parent.parent / "configs"
-    return beside if beside.is_dir() else Path(sysconfig.get_path("data")) / "share" / "dreamforge" / "configs"
-
-
 def recipes() -> dict[str, Path]:
     """The recipes that ship with the package, by name."""
-    return {path.stem: path for path in sorted(recipe_folder().glob("*.yaml"))}
+    return {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.yaml"))}
 
 
 def load(recipe: str, overrides: Sequence[str] = (), **settings: Any) -> tuple[RunConfig, dict[str, str]]:

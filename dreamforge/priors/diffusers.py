@@ -104,7 +104,7 @@ def _load(model: str, dtype: torch.dtype):  # noqa: ANN202  (a pipeline of an op
     try:
         return DiffusionPipeline.from_pretrained(
             str(folder) if looks_local else model,
-            torch_dtype=dtype, use_safetensors=True, local_files_only=looks_local,
+            dtype=dtype, use_safetensors=True, local_files_only=looks_local,
             **{key: value for key, value in options.items() if key in known},
         )
     except (OSError, ValueError, KeyError) as error:

@@ -1,0 +1,122 @@
+"""Recipes inherit by difference; every mistake is one line that says what to try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dreamforge import config
+from dreamforge.components import Count, Fraction, check_value
+from dreamforge.errors import UserError
+from dreamforge.schedules import Scheduled, check_scheduled, value_at
+
+
+def refusal(recipe: str, *overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        config.load(recipe, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("recipe", sorted(config.recipes()))
+def test_every_shipped_recipe_describes_itself_and_loads(recipe: str) -> None:
+    if recipe == "empirical":
+        assert config.load(recipe, ["prior.folder=x"])[0].stages[0].cameras.options["folder"] == "x"
+    else:
+        assert config.load(recipe)[0].stages
+    text = config.recipes()[recipe].read_text()
+    assert text.startswith("# ") and len(text.splitlines()) <= 20
+
+
+def test_overrides_reach_lists_and_components_and_remember_their_origin() -> None:
+    loaded, origins = config.load(
+        "splats", ["stages.0.steps=7", "stages.1.objective.guidance=2.5", "prior.instances=1"], prompt="x", seed=3
+    )
+    assert loaded.stages[0].steps == 7 and loaded.stages[1].objective.options["guidance"] == 2.5
+    assert (loaded.prompt, loaded.seed, loaded.prior.options["instances"]) == ("x", 3, 1)
+    assert origins["stages.0.steps"] == "command line" and origins["stages.1.name"] == "splats"
+    lines = config.explain("field", ["stages.0.steps=7"])
+    assert any(line.startswith("stages.0.steps=7 ") and line.endswith("# command line") for line in lines)
+    assert any(line.startswith("stages.0.scene.name=field ") and line.endswith("# field") for line in lines)
+    assert any(line.startswith("log_every=") and line.endswith("# default") for line in lines)
+
+
+def test_explained_lines_are_overrides_that_change_nothing() -> None:
+    lines = [line.partition("  # ")[0].strip() for line in config.explain("splats")]
+    again = [line for line in lines if not line.endswith("=") and "=null" not in line]
+    assert config.load("splats", again)[0] == config.load("splats")[0]
+
+
+def test_naming_another_component_drops_the_old_ones_options(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "base: splats\nstages:\n  - timesteps: {name: annealed, power: 0.5}\n    scene: {name: gaussians, count: 50}\n"
+    )
+    loaded, _ = config.load(str(tmp_path / "mine.yaml"), ["stages.0.scene=field"])
+    assert loaded.stages[0].timesteps.options == {"high": 0.98, "low": 0.02, "power": 0.5}
+    assert loaded.stages[0].scene.name == "field" and "count" not in loaded.stages[0].scene.options
+    assert loaded.stages[1].steps == config.load("splats")[0].stages[1].steps
+
+
+def test_plain_and_typed_are_inverse() -> None:
+    loaded, _ = config.load("splats", ["stages.0.lr={0: 1, 0.5: 0.3}"])
+    assert config.typed(config.plain(loaded)) == loaded
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("stages.0.stepz=3", "did you mean 'steps'"),
+        ("sede=3", "did you mean 'seed'"),
+        ("stages.0.steps=many", "stages.0.steps: 'many' is not a whole number"),
+        ("stages.0.steps=0", "at least 1"),
+        ("stages.0.objective.guidence=3", "did you mean 'guidance'"),
+        ("stages.0.objective=sdss", "did you mean 'sds'"),
+        ("stages.0.objective.weight=sigma3", "did you mean 'sigma2'"),
+        ("prior=toyword", "did you mean 'toyworld'"),
+        ("stages.9.steps=3", "use an index from 0 to"),
+        ("stages.0.background=wite", "did you mean 'white'"),
+        ("stages.0.lr={2: 1}", "schedule such as"),
+        ("stages.0.timesteps.high=high", "schedule such as"),
+        ("export.formats=[stl3]", "no format 'stl3'"),
+        ("stages", "is not an override"),
+        ("stages.0.steps=[", "cannot read the value"),
+        ("seed=-1", "in [0,"),
+        ("stages=3", "not a list"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(override: str, expected: str) -> None:
+    assert expected in refusal("splats", override)
+
+
+def test_missing_and_circular_recipes(tmp_path: Path) -> None:
+    assert "did you mean 'splats'" in refusal("splat")
+    assert "not found" in refusal(str(tmp_path / "none.yaml"))
+    (tmp_path / "a.yaml").write_text("base: b\n")
+    (tmp_path / "b.yaml").write_text("base: a\n")
+    assert "circle" in refusal(str(tmp_path / "a.yaml"))
+    (tmp_path / "bad.yaml").write_text("a: [\n")
+    assert "not valid YAML" in refusal(str(tmp_path / "bad.yaml"))
+    (tmp_path / "empty.yaml").write_text("prompt: x\n")
+    assert "at least one" in refusal(str(tmp_path / "empty.yaml"))
+
+
+@given(st.dictionaries(st.floats(0, 1), st.floats(-10, 10), min_size=1), st.floats(0, 1))
+def test_a_schedule_stays_between_its_values_and_hits_its_knots(schedule: dict[float, float], progress: float) -> None:
+    check_scheduled(schedule, "x")
+    assert min(schedule.values()) - 1e-9 <= value_at(schedule, progress) <= max(schedule.values()) + 1e-9
+    for key, value in schedule.items():
+        assert value_at(schedule, key) == pytest.approx(value)
+
+
+def test_values_are_converted_to_what_the_option_asks_for() -> None:
+    assert check_value(3, float, "x") == 3.0 and isinstance(check_value(3, float, "x"), float)
+    assert check_value("1e-3", float, "x") == 1e-3
+    assert check_value([1, 2], list[float], "x") == [1.0, 2.0]
+    assert check_value({0: 1, 1: 2}, Scheduled, "x") == {0: 1, 1: 2}
+    for value, kind in ((1.5, int), (True, int), ("x", float), (0, Count), (1.1, Fraction), ("a", list[float])):
+        with pytest.raises(UserError, match="^x"):
+            check_value(value, kind, "x")
