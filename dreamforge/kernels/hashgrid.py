@@ -1,0 +1,75 @@
+"""Multiresolution hash grid (Instant-NGP, arXiv 2201.05989): features of points, trilinear within each level.
+
+A level whose (resolution + 1)^3 vertices fit its table is indexed densely, a finer one through a spatial hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dreamforge.kernels import backend
+
+PRIME_Y, PRIME_Z = 2654435761, 805459861
+
+
+def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
+    """Features `[N, L*F]` of points `[N,3]` in [0,1], differentiable once in the points and the table.
+
+    table: `[L,T,F]`, T a power of two. resolutions: the cells a side of each of the L levels.
+    summed: add the levels up instead of concatenating them, `[N,F]`; the same value as summing afterwards, with a
+    fraction of the memory traffic. Results do not depend on the number of threads.
+    """
+    if table.shape[1] & (table.shape[1] - 1):
+        raise ValueError(f"a hash table needs a power of two of entries, not {table.shape[1]}")
+    if len(resolutions) != table.shape[0]:
+        raise ValueError(f"{len(resolutions)} resolutions for a table of {table.shape[0]} levels")
+    if table.dtype == torch.float32 and backend(table.device) == "numba":
+        return _Numba.apply(points, table, tuple(resolutions), summed)
+    return reference(points, table, resolutions, summed)
+
+
+def reference(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
+    """`hash_encode` in plain torch."""
+    entries = table.shape[1]
+    corners = torch.tensor([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)], device=points.device)
+    levels = []
+    for level, resolution in enumerate(resolutions):
+        scaled = points * resolution
+        cell = scaled.detach().floor().clamp(0, resolution - 1)
+        fraction = (scaled - cell)[:, None]
+        x, y, z = (cell.long()[:, None] + corners).unbind(-1)  # each [N,8]
+        if (resolution + 1) ** 3 <= entries:
+            index = x + (resolution + 1) * (y + (resolution + 1) * z)
+        else:
+            index = (x ^ y * PRIME_Y ^ z * PRIME_Z) & (entries - 1)
+        weight = torch.where(corners.bool(), fraction, 1 - fraction).prod(-1)
+        levels.append((weight[..., None] * table[level][index]).sum(1))
+    return torch.stack(levels).sum(0) if summed else torch.cat(levels, dim=-1)
+
+
+class _Numba(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, points: Tensor, table: Tensor, resolutions: tuple[int, ...], summed: bool) -> Tensor:
+        from dreamforge.kernels import hashgrid_numba
+
+        points, table = points.detach().contiguous(), table.detach().contiguous()
+        ctx.save_for_backward(points, table)
+        ctx.resolutions, ctx.summed = resolutions, summed
+        return hashgrid_numba.forward(points, table, resolutions, summed)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        from dreamforge.kernels import hashgrid_numba
+
+        points, table = ctx.saved_tensors
+        grad = grad.contiguous()
+        to_points = to_table = None
+        if ctx.needs_input_grad[0]:
+            to_points = hashgrid_numba.backward_points(points, table, grad, ctx.resolutions, ctx.summed)
+        if ctx.needs_input_grad[1]:
+            to_table = hashgrid_numba.backward_table(points, table, grad, ctx.resolutions, ctx.summed)
+        return to_points, to_table, None, None

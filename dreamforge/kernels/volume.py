@@ -1,0 +1,112 @@
+"""Ray marching through an occupancy grid, and emission-absorption compositing of what was met.
+
+Samples of all rays are packed one after another; ray r owns `offsets[r]:offsets[r+1]`. Rays see the unit sphere only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dreamforge.kernels import backend
+
+STOP = 1e-3  # a ray ends where less than this much light gets through: a quarter of what 8 bits can show
+
+
+@dataclass(frozen=True)
+class Samples:
+    """M samples of R rays. points: `[M,3]`. t: `[M]` distance along the unit direction. offsets: `[R+1]` int64."""
+
+    points: Tensor
+    t: Tensor
+    offsets: Tensor
+
+
+def slot_count(step: float) -> int:
+    """The most samples a ray can have: those along a diameter of the unit sphere."""
+    return math.ceil(2 / step) + 1
+
+
+def march(origins: Tensor, directions: Tensor, occupancy: Tensor, step: float, jitter: Tensor | None = None) -> Samples:
+    """Samples every `step` along rays inside the unit sphere, in the occupied cells only; no gradients.
+
+    origins, directions: `[R,3]`, directions of unit length. occupancy: `[G,G,G]` bool, indexed [x,y,z] over
+    [-1,1]^3. jitter: `[R]` in [0,1), where in its step a ray's samples lie (the middle where None).
+    """
+    origins, directions = origins.detach(), directions.detach()
+    jitter = torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter
+    if origins.dtype == torch.float32 and backend(origins.device) == "numba":
+        from dreamforge.kernels import volume_numba
+
+        inputs = (origins.contiguous(), directions.contiguous(), occupancy.contiguous(), step, jitter.contiguous())
+        return Samples(*volume_numba.march(*inputs))
+    return march_reference(origins, directions, occupancy, step, jitter)
+
+
+def march_reference(origins: Tensor, directions: Tensor, occupancy: Tensor, step: float, jitter: Tensor) -> Samples:
+    """`march` in plain torch: all rays at all steps, then the occupied ones."""
+    size = occupancy.shape[0]
+    along = (origins * directions).sum(-1)
+    reach = (along**2 - (origins**2).sum(-1) + 1).clamp(min=0).sqrt()  # half the chord
+    near, far = (-along - reach).clamp(min=0), -along + reach
+    slots = torch.arange(slot_count(step), device=origins.device, dtype=origins.dtype)
+    t = near[:, None] + (slots + jitter[:, None]) * step  # [R,S]
+    points = origins[:, None] + t[..., None] * directions[:, None]
+    x, y, z = ((points + 1) * (0.5 * size)).long().clamp(0, size - 1).unbind(-1)
+    kept = (t < far[:, None]) & occupancy[x, y, z]
+    offsets = torch.nn.functional.pad(kept.sum(-1).cumsum(0), (1, 0))
+    return Samples(points[kept], t[kept], offsets)
+
+
+def composite(
+    sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Colour `[R,C]`, opacity `[R]` and opacity-weighted depth `[R]` (sum of w t) of packed samples.
+
+    sigmas: `[M]` densities >= 0 per unit length. colors: `[M,C]`. Differentiable once in both; samples past the point
+    where less than `STOP` of the light gets through count for nothing and receive a gradient of exactly zero.
+    """
+    if sigmas.dtype == torch.float32 and backend(sigmas.device) == "numba":
+        return _Numba.apply(sigmas, colors, offsets, t, step)
+    return composite_reference(sigmas, colors, offsets, t, step)
+
+
+def composite_reference(
+    sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`composite` in plain torch, on rays padded to the longest."""
+    counts = offsets.diff()
+    longest = int(counts.max()) if len(counts) else 0
+    kept = torch.arange(longest, device=sigmas.device) < counts[:, None]  # [R,S]
+    optical = torch.zeros(kept.shape, dtype=sigmas.dtype, device=sigmas.device).masked_scatter(kept, sigmas * step)
+    before = optical.cumsum(-1) - optical
+    light = torch.exp(-before)
+    weights = torch.where(light >= STOP, light * -torch.expm1(-optical), 0)[kept]  # [M]
+    ray = torch.arange(len(counts), device=sigmas.device).repeat_interleave(counts)
+    columns = torch.cat([colors, torch.ones_like(colors[:, :1]), t[:, None]], dim=-1)
+    totals = columns.new_zeros(len(counts), columns.shape[1]).index_add(0, ray, weights[:, None] * columns)
+    return totals[:, :-2], totals[:, -2], totals[:, -1]
+
+
+class _Numba(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float):
+        from dreamforge.kernels import volume_numba
+
+        colors = colors.detach().contiguous()
+        weights, color, alpha, depth = volume_numba.composite(sigmas.detach().contiguous(), colors, offsets, t, step)
+        ctx.save_for_backward(colors, offsets, t, weights)
+        ctx.step = step
+        return color, alpha, depth
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, to_color: Tensor, to_alpha: Tensor, to_depth: Tensor):
+        from dreamforge.kernels import volume_numba
+
+        grads = (to_color.contiguous(), to_alpha.contiguous(), to_depth.contiguous())
+        to_sigmas, to_colors = volume_numba.composite_backward(*ctx.saved_tensors, ctx.step, *grads)
+        return to_sigmas, to_colors, None, None, None

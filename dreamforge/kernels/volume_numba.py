@@ -1,0 +1,148 @@
+"""Marching and compositing on the CPU: rays are independent, so threads share them out and nothing is accumulated
+between rays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dreamforge.kernels.jit import inline, kernel, prange
+from dreamforge.kernels.volume import STOP, slot_count
+
+ZERO, ONE = np.float32(0), np.float32(1)  # plain numbers would turn the arithmetic around them to double precision
+
+
+@inline
+def _chord(ox, oy, oz, dx, dy, dz):
+    """Where a ray enters and leaves the unit sphere; the same distance twice where it misses."""
+    along = ox * dx + oy * dy + oz * dz
+    square = along * along - (ox * ox + oy * oy + oz * oz) + ONE
+    reach = np.float32(math.sqrt(max(square, ZERO)))
+    return max(-along - reach, ZERO), -along + reach
+
+
+@kernel
+def _find(origins, directions, occupancy, step, jitter, slots, counts):
+    """Note the steps of each ray that fall into occupied cells."""
+    size = occupancy.shape[0]
+    half = np.float32(0.5 * size)
+    for ray in prange(origins.shape[0]):
+        ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
+        dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
+        near, far = _chord(ox, oy, oz, dx, dy, dz)
+        near += jitter[ray] * step
+        count = 0
+        for slot in range(slots.shape[1]):
+            t = near + np.float32(slot) * step
+            if t >= far:
+                break
+            i = min(max(int((ox + t * dx + ONE) * half), 0), size - 1)
+            j = min(max(int((oy + t * dy + ONE) * half), 0), size - 1)
+            k = min(max(int((oz + t * dz + ONE) * half), 0), size - 1)
+            slots[ray, count] = slot
+            count += occupancy[i, j, k]  # without a branch: which way it would go is hard to predict
+        counts[ray] = count
+
+
+@kernel
+def _fill(origins, directions, step, jitter, slots, offsets, points, distances):
+    for ray in prange(origins.shape[0]):
+        ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
+        dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
+        near = _chord(ox, oy, oz, dx, dy, dz)[0] + jitter[ray] * step
+        start = offsets[ray]
+        for n in range(start, offsets[ray + 1]):
+            t = near + np.float32(slots[ray, n - start]) * step
+            points[n, 0], points[n, 1], points[n, 2], distances[n] = ox + t * dx, oy + t * dy, oz + t * dz, t
+
+
+def march(
+    origins: Tensor, directions: Tensor, occupancy: Tensor, step: float, jitter: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Points `[M,3]`, distances `[M]` and offsets `[R+1]`; see `dreamforge.kernels.volume.march`."""
+    rays = (origins.numpy(), directions.numpy())
+    along = (np.float32(step), jitter.numpy())
+    slots = np.empty((len(origins), slot_count(step)), np.int16)
+    offsets = torch.zeros(len(origins) + 1, dtype=torch.int64)
+    _find(*rays, occupancy.numpy(), *along, slots, offsets.numpy()[1:])
+    torch.cumsum(offsets, 0, out=offsets)
+    points, distances = torch.empty(int(offsets[-1]), 3), torch.empty(int(offsets[-1]))
+    _fill(*rays, *along, slots, offsets.numpy(), points.numpy(), distances.numpy())
+    return points, distances, offsets
+
+
+@kernel
+def _composite_pass(sigmas, colors, offsets, t, step, weights, color, alpha, depth):
+    channels = colors.shape[1]
+    for ray in prange(len(alpha)):
+        light = ONE
+        for n in range(offsets[ray], offsets[ray + 1]):
+            if light < np.float32(STOP):
+                weights[n] = ZERO
+                continue
+            passed = light * np.float32(math.exp(-sigmas[n] * step))
+            weight = light - passed
+            light = passed
+            weights[n] = weight
+            for c in range(channels):
+                color[ray, c] += weight * colors[n, c]
+            alpha[ray] += weight
+            depth[ray] += weight * t[n]
+
+
+@kernel
+def _composite_back(colors, offsets, t, weights, step, to_color, to_alpha, to_depth, to_sigmas, to_colors):
+    channels = colors.shape[1]
+    for ray in prange(len(to_alpha)):
+        light = ONE
+        for n in range(offsets[ray], offsets[ray + 1]):
+            light -= weights[n]
+        later = ZERO  # what the samples behind contribute to the loss, per unit of it being seen
+        for n in range(offsets[ray + 1] - 1, offsets[ray] - 1, -1):
+            weight = weights[n]
+            if weight == ZERO and later == ZERO and light < np.float32(STOP):
+                to_sigmas[n] = ZERO
+                for c in range(channels):
+                    to_colors[n, c] = ZERO
+                continue
+            value = to_alpha[ray] + to_depth[ray] * t[n]
+            for c in range(channels):
+                value += to_color[ray, c] * colors[n, c]
+                to_colors[n, c] = weight * to_color[ray, c]
+            to_sigmas[n] = step * (light * value - later)
+            light += weight
+            later += weight * value
+
+
+def composite(
+    sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights `[M]`, then the outputs of `dreamforge.kernels.volume.composite`."""
+    rays = len(offsets) - 1
+    weights = torch.empty_like(sigmas)
+    color, alpha, depth = torch.zeros(rays, colors.shape[1]), torch.zeros(rays), torch.zeros(rays)
+    inputs = (sigmas.numpy(), colors.numpy(), offsets.numpy(), t.numpy(), np.float32(step))
+    _composite_pass(*inputs, weights.numpy(), color.numpy(), alpha.numpy(), depth.numpy())
+    return weights, color, alpha, depth
+
+
+def composite_backward(
+    colors: Tensor,
+    offsets: Tensor,
+    t: Tensor,
+    weights: Tensor,
+    step: float,
+    to_color: Tensor,
+    to_alpha: Tensor,
+    to_depth: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Gradients on the densities `[M]` and colours `[M,C]`, from those on the outputs: back to front along each ray,
+    dL/dsigma_i = step (T_{i+1} q_i - sum_{j>i} w_j q_j), where q_j is what sample j would add if wholly seen."""
+    to_sigmas, to_colors = torch.empty_like(weights), torch.empty_like(colors)
+    inputs = (colors.numpy(), offsets.numpy(), t.numpy(), weights.numpy(), np.float32(step))
+    grads = (to_color.numpy(), to_alpha.numpy(), to_depth.numpy())
+    _composite_back(*inputs, *grads, to_sigmas.numpy(), to_colors.numpy())
+    return to_sigmas, to_colors

@@ -1,0 +1,128 @@
+"""A radiance field: a hash grid read out as density and colour, marched through an occupancy grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dreamforge.cameras import Cameras
+from dreamforge.contracts import Mesh, Views
+from dreamforge.kernels.hashgrid import hash_encode
+from dreamforge.rendering.volume import render_volume
+
+QUERY = 1 << 18  # points at a time outside rendering
+UPDATE_EVERY = 8  # steps between looks at which cells are occupied
+DECAY = 0.8  # of what was seen in a cell earlier, per look
+VISIBLE = 0.01  # the opacity of one step of a ray below which a cell is passed over
+
+Query = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class Field(nn.Module):
+    """Density and view-independent sRGB colour inside the unit sphere."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        device: torch.device = torch.device("cpu"),
+        levels: int = 8,
+        coarsest: int = 8,
+        finest: int = 96,
+        table_bits: int = 16,
+        samples: int = 64,
+        cells: int = 64,
+        blob_scale: float = 10.0,
+        blob_std: float = 0.5,
+        density_scale: float = 20.0,
+        learning_rate: float = 0.03,
+    ) -> None:
+        super().__init__()
+        growth = (finest / coarsest) ** (1 / max(1, levels - 1))
+        self.resolutions = [round(coarsest * growth**level) for level in range(levels)]
+        self.seed, self.samples, self.density_scale = seed, samples, density_scale
+        self.blob_scale, self.blob_std, self.learning_rate = blob_scale, blob_std, learning_rate
+        self.table = nn.Parameter(torch.zeros(levels, 1 << table_bits, 4, device=device))
+        self.register_buffer("seen", torch.zeros(cells, cells, cells, device=device))
+        self.register_buffer("occupied", torch.zeros(cells, cells, cells, dtype=torch.bool, device=device))
+        self.register_buffer("renders", torch.zeros((), dtype=torch.int64))
+        self._look(torch.full((cells**3, 3), 0.5, device=device))
+
+    def query(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Densities `[M]` per unit length and colours `[M,3]` of points `[M,3]`."""
+        logits = hash_encode(0.5 * points + 0.5, self.table, self.resolutions, summed=True)
+        blob = self.blob_scale * (1 - points.norm(dim=-1) / self.blob_std)
+        return self.density_scale * nn.functional.softplus(logits[:, 0] + blob), logits[:, 1:].sigmoid()
+
+    def query_with_normals(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Densities `[M]`, and colours and unit normals `[M,6]`: the density falls fastest along the normal.
+
+        By central differences across the finest cell: the exact gradient of trilinear cells jumps at their faces.
+        """
+        reach = 1.0 / self.resolutions[-1]
+        offsets = reach * torch.eye(3, device=points.device)
+        falls = [self.query(points - offset)[0] - self.query(points + offset)[0] for offset in offsets]
+        sigmas, colors = self.query(points)
+        return sigmas, torch.cat([colors, nn.functional.normalize(torch.stack(falls, dim=-1), dim=-1)], dim=-1)
+
+    def render(self, cameras: Cameras, background: Tensor) -> Views:
+        """Views on plain backgrounds `[B,3]`; see `dreamforge.contracts.Scene`.
+
+        In training, samples are jittered by the number of renders so far. In evaluation they lie still and twice as
+        close, and normals, which take seven times the look-ups, come with the picture.
+        """
+        if not self.training:
+            return self._still(cameras, background, self.query_with_normals)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.renders))
+        self.renders += 1
+        jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=generator).to(background)
+        return render_volume(cameras, background, self.query, self.occupied, 2 / self.samples, jitter)
+
+    def _still(self, cameras: Cameras, background: Tensor, query: Query) -> Views:
+        return render_volume(cameras, background, query, self.occupied, 1 / self.samples)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """One group, the table; see `dreamforge.contracts.Scene`."""
+        return [{"name": "table", "params": self.table, "lr": self.learning_rate}]
+
+    def regularizers(self, views: Views) -> dict[str, Tensor]:
+        """"sparsity", mean sqrt(alpha^2 + 0.01), against fog; "opaque", mean binary entropy of alpha, against veils."""
+        alpha = views.alpha.clamp(1e-3, 1 - 1e-3)
+        return {
+            "sparsity": (views.alpha**2 + 0.01).sqrt().mean(),
+            "opaque": nn.functional.binary_cross_entropy(alpha, alpha),
+        }
+
+    def after_step(self, step: int, steps: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
+        """Every few steps, look again at which cells are occupied."""
+        if step % UPDATE_EVERY == 0:
+            self._look(torch.rand(self.seen.numel(), 3, generator=generator).to(self.seen.device))
+
+    @torch.no_grad()
+    def _look(self, place: Tensor) -> None:
+        """Sample the density at a place in each cell, `[G^3,3]` in [0,1), and mark the cells that matter.
+
+        Neighbours of what is seen are kept too: there the surface can grow.
+        """
+        cells = self.seen.shape[0]
+        corners = torch.cartesian_prod(*[torch.arange(cells, device=place.device)] * 3)
+        sigmas = self._densities((corners + place) * (2 / cells) - 1).view_as(self.seen)
+        torch.maximum(DECAY * self.seen, sigmas, out=self.seen)
+        near = nn.functional.max_pool3d(self.seen[None], 3, stride=1, padding=1)[0]
+        torch.gt(near * (2 / self.samples), VISIBLE, out=self.occupied)
+
+    def _densities(self, points: Tensor) -> Tensor:
+        return torch.cat([self.query(part)[0] for part in points.split(QUERY)])
+
+    @torch.no_grad()
+    def to_mesh(self, resolution: int) -> Mesh:
+        """The surface of half opacity; see `dreamforge.contracts.Scene`."""
+        from dreamforge.export.surface import mesh_from_density
+
+        axis = torch.linspace(-1, 1, resolution, device=self.table.device)
+        density = self._densities(torch.cartesian_prod(axis, axis, axis))
+        grid = density.view(resolution, resolution, resolution).cpu().numpy()
+        return mesh_from_density(grid, lambda cameras, background: self._still(cameras, background, self.query))
