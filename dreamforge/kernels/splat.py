@@ -1,0 +1,239 @@
+"""3D Gaussian splatting: Gaussians to pictures, and gradients back, for a batch of views in one call.
+
+Each Gaussian is projected to an ellipse (EWA: the perspective map made affine at its centre), `DILATION` square
+pixels are added to its covariance so that it never slips between pixel centres, and the ellipses are composited front
+to back by the depth of their centres. The rules that the torch reference and the kernels share:
+
+- alpha = min(opacity exp(-d/2), MAX_ALPHA), d the squared Mahalanobis distance of the pixel centre; below ALPHA_CUT
+  a pixel is left alone;
+- a pixel takes nothing more once its transmittance is below MIN_TRANSMITTANCE;
+- Gaussians whose centre is nearer than NEAR are not drawn; in the affine map, directions are clamped to
+  FRUSTUM_MARGIN times the field of view, where it is still a fair likeness.
+
+Colours are one per Gaussian; view-dependent colours are the caller's to evaluate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dreamforge.cameras import Cameras
+from dreamforge.kernels import backend
+
+NEAR = 0.1
+DILATION = 0.3
+FRUSTUM_MARGIN = 1.3
+MAX_ALPHA = 0.99
+ALPHA_CUT = 1.0 / 255.0
+MIN_TRANSMITTANCE = 1e-4
+
+
+@dataclass
+class SplatStatistics:
+    """What the backward passes saw of each Gaussian; passed to `splat`, which adds to it in backward.
+
+    gradient: `[N]` sum over views of the length of dL/d(position on the picture), in half image heights.
+    seen: `[N]` number of views in which it was drawn. radius: `[N]` largest half extent on a picture, pixels.
+    """
+
+    gradient: Tensor
+    seen: Tensor
+    radius: Tensor
+
+    @classmethod
+    def zeros(cls, count: int, device: torch.device | str = "cpu") -> SplatStatistics:
+        return cls(*torch.zeros(3, count, device=device).unbind())
+
+    def add(self, gradient: Tensor, seen: Tensor, radius: Tensor) -> None:
+        """Add the figures `[N]` of one backward pass."""
+        self.gradient += gradient
+        self.seen += seen
+        torch.maximum(self.radius, radius, out=self.radius)
+
+
+def splat(
+    means: Tensor,
+    scales: Tensor,
+    rotations: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    cameras: Cameras,
+    background: Tensor,
+    statistics: SplatStatistics | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Render N Gaussians to B views, differentiable in everything but the cameras.
+
+    means `[N,3]` world positions; scales `[N,3]` standard deviations, positive; rotations `[N,4]` quaternions (wxyz,
+    of any length but zero); opacities `[N]` in (0,1); colors `[N,3]`; background `[B,3]`.
+    Returns rgb `[B,3,H,W]` on the background, alpha `[B,1,H,W]`, and depth `[B,1,H,W]`: the sum of weight times
+    distance along the viewing axis, not divided by alpha. Tensors other than float32 go to the torch reference.
+    Raises ValueError for parameters or cameras that are not finite.
+    """
+    for name, value in (
+        ("means", means), ("scales", scales), ("rotations", rotations), ("opacities", opacities),
+        ("colors", colors), ("cameras", cameras.c2w), ("cameras", cameras.fov),
+    ):  # fmt: skip
+        # one reduction: a sum is finite only where every term is (or the values are absurd anyway)
+        if value.device.type == "cpu" and not np.isfinite(value.detach().sum().item()):
+            raise ValueError(f"splat: {name} must be finite")
+    views, focals = _views(cameras, means)
+    fast = backend(means.device) == "numba" and means.dtype == torch.float32
+    render = _Splat.apply if fast else reference
+    size = (cameras.height, cameras.width)
+    image = render(means, scales, rotations, opacities, colors, views, focals, size, statistics)
+    rgb, alpha, depth = image.split([3, 1, 1], dim=1)
+    return rgb + (1 - alpha) * background[:, :, None, None], alpha, depth
+
+
+def _views(cameras: Cameras, like: Tensor) -> tuple[Tensor, Tensor]:
+    """World to camera `[B,3,4]` with x right, y down, z forward as on the picture, and focal lengths `[B]`."""
+    axes = torch.tensor([1.0, -1.0, -1.0], dtype=cameras.c2w.dtype, device=cameras.c2w.device)
+    views = (cameras.w2c[:, :3] * axes[:, None]).to(like)
+    return views.contiguous(), cameras.focal.to(like).contiguous()
+
+
+class _Splat(torch.autograd.Function):
+    """The Numba kernels as one differentiable operation; the image is `[B,5,H,W]`: rgb, alpha, depth."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        means: Tensor,
+        scales: Tensor,
+        rotations: Tensor,
+        opacities: Tensor,
+        colors: Tensor,
+        views: Tensor,
+        focals: Tensor,
+        size: tuple[int, int],
+        statistics: SplatStatistics | None,
+    ) -> Tensor:
+        from dreamforge.kernels.splat_numba import bin_rows, rasterize
+        from dreamforge.kernels.splat_project_numba import TILE, project
+
+        height, width = size
+        count, batch = len(means), len(views)
+        tensors = [t.detach().contiguous() for t in (means, scales, rotations, opacities, colors, views, focals)]
+        geometry = [t.numpy() for t in tensors]
+        color_array = geometry.pop(4)
+        tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
+        projected = np.empty((batch * count, 8), np.float32)
+        boxes = np.empty((batch * count, 4), np.int32)
+        project(*geometry, height, width, projected, boxes)
+        offsets = np.zeros(batch * count + 1, np.int32)
+        np.cumsum((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2]), out=offsets[1:])
+        starts = np.zeros((batch, tiles_x * tiles_y + 1), np.int32)
+        entries = np.empty((offsets[-1], 2), np.int32)
+        bin_rows(projected.view(np.int32), boxes, offsets, tiles_x, starts, entries)
+        image = torch.empty(batch, 5, height, width)
+        stops = np.empty((batch, tiles_x * tiles_y), np.int32)
+        rasterize(projected, color_array, starts, entries, tiles_x, image.numpy(), stops)
+        ctx.save_for_backward(image, *tensors)
+        ctx.plan = (projected, offsets, starts, entries, stops, tiles_x)
+        ctx.statistics = statistics
+        return image
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        from dreamforge.kernels.splat_numba import rasterize_backward
+        from dreamforge.kernels.splat_project_numba import project_backward
+
+        image, *tensors = ctx.saved_tensors
+        geometry = [t.numpy() for t in tensors]
+        colors = geometry.pop(4)
+        projected, offsets, starts, entries, stops, tiles_x = ctx.plan
+        height, width = image.shape[2:]
+        slots = np.zeros((len(entries), 10), np.float32)
+        rasterize_backward(
+            projected, colors, starts, entries, stops, tiles_x,
+            image.numpy(), gradient.contiguous().numpy(), slots,
+        )  # fmt: skip
+        gradients = [torch.zeros_like(t) for t in tensors[:5]]
+        figures = torch.zeros(len(colors), 3)
+        project_backward(
+            *geometry, height, width, projected, offsets, slots,
+            *[g.numpy() for g in gradients], figures.numpy(),
+        )  # fmt: skip
+        if ctx.statistics is not None:
+            gradient_length, seen, radius = figures.unbind(1)
+            ctx.statistics.add(gradient_length * (0.5 * height), seen, radius)
+        return (*gradients, None, None, None, None)
+
+
+def reference(
+    means: Tensor,
+    scales: Tensor,
+    rotations: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    views: Tensor,
+    focals: Tensor,
+    size: tuple[int, int],
+    statistics: SplatStatistics | None = None,
+) -> Tensor:
+    """The same in plain torch, every Gaussian at every pixel: `[B,5,H,W]` (rgb, alpha, depth). Any dtype, any device.
+
+    views `[B,3,4]`: world to camera with x right, y down, z forward. focals `[B]` and size (height, width) in pixels.
+    """
+    height, width = size
+    half = 0.5 * torch.tensor([width, height], dtype=means.dtype, device=means.device)
+    local = torch.einsum("bij,nj->bni", views[:, :, :3], means) + views[:, None, :, 3]
+    depth = local[..., 2]  # [B,N]
+    z = depth.clamp(min=NEAR)
+    direction = local[..., :2] / z[..., None]
+    center = half + focals[:, None, None] * direction  # [B,N,2]
+    limit = FRUSTUM_MARGIN * (half / focals[:, None])[:, None]
+    near = torch.minimum(torch.maximum(direction, -limit), limit)
+    affine = (focals[:, None] / z)[..., None, None] * (views[:, None, :2, :3] - near[..., None] * views[:, None, 2:, :3])
+    ellipse = affine @ (rotation_matrices(rotations) * scales[:, None, :])  # [B,N,2,3]
+    covariance = ellipse @ ellipse.transpose(-1, -2) + DILATION * torch.eye(2).to(means)
+
+    reach = 2 * torch.log(opacities.detach() / ALPHA_CUT)  # squared Mahalanobis distance at which alpha is cut
+    extent = (reach.clamp(min=0)[:, None] * torch.diagonal(covariance.detach(), dim1=-2, dim2=-1)).sqrt()
+    outside = ((center + extent <= 0) | (center - extent >= 2 * half)).any(-1)
+    drawn = (depth > NEAR) & (reach > 0) & ~outside
+    if statistics is not None and center.requires_grad:
+
+        def note(gradient: Tensor) -> None:
+            length = gradient.norm(dim=-1).sum(0) * (0.5 * height)
+            statistics.add(length, drawn.sum(0), (extent.amax(-1) * drawn).amax(0))
+
+        center.register_hook(note)
+
+    x = torch.arange(width).to(means) + 0.5
+    y = torch.arange(height).to(means) + 0.5
+    pixels = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    images = []
+    for b in range(len(views)):
+        index = torch.argsort(depth[b], stable=True)
+        index = index[drawn[b, index]]
+        offset = pixels - center[b, index, None]  # [n,P,2]
+        (xx, xy), (_, yy) = [row.unbind(-1) for row in covariance[b, index].unbind(-2)]
+        conic = torch.stack([yy, -xy, xx], -1) / (xx * yy - xy * xy)[:, None]
+        dx, dy = offset.unbind(-1)
+        ca, cb, cc = conic[:, :, None].unbind(1)
+        falloff = torch.exp(-0.5 * (ca * dx * dx + cc * dy * dy) - cb * dx * dy)
+        alpha = (opacities[index, None] * falloff).clamp(max=MAX_ALPHA)
+        alpha = alpha * (alpha >= ALPHA_CUT)
+        before = torch.cumprod(torch.cat([torch.ones_like(alpha[:1]), 1 - alpha]), 0)[:-1]  # transmittance in front
+        weight = alpha * before * (before >= MIN_TRANSMITTANCE)
+        features = torch.cat([colors[index], torch.ones_like(z[b, index, None]), depth[b, index, None]], -1)
+        images.append((features.T @ weight).reshape(5, height, width))
+    return torch.stack(images)
+
+
+def rotation_matrices(rotations: Tensor) -> Tensor:
+    """Rotation matrices `[N,3,3]` of quaternions `[N,4]` (wxyz, of any length but zero)."""
+    w, x, y, z = torch.nn.functional.normalize(rotations, dim=-1).unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, -1).reshape(-1, 3, 3)
