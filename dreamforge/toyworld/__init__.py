@@ -1,0 +1,14 @@
+"""The toy world: a small procedural universe with words, exact pictures and ground-truth meshes.
+
+    instances = [instance(parse("a corgi in a top hat"), seed) for seed in range(8)]
+    pictures = render(instances, orbit([0, 90], 15))  # [2,8,4,64,64], premultiplied sRGB and coverage
+"""
+
+from dreamforge.toyworld.captions import Description, UnknownWords, caption, parse, vocabulary
+from dreamforge.toyworld.raycast import on_background, render, render_pairs
+from dreamforge.toyworld.world import RADIUS, Instance, instance, sheet
+
+__all__ = [
+    "RADIUS", "Description", "Instance", "UnknownWords", "caption", "instance", "on_background", "parse", "render",
+    "render_pairs", "sheet", "vocabulary",
+]  # fmt: skip

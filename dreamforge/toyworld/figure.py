@@ -1,0 +1,88 @@
+"""What a noun gives: its primitives, and where it can wear things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dreamforge.toyworld.primitives import RGB, Point, Primitive, ball, mirrored
+
+WHITE: RGB = (0.97, 0.96, 0.93)
+CREAM: RGB = (0.98, 0.91, 0.78)
+BLACK: RGB = (0.13, 0.12, 0.14)
+INK: RGB = (0.10, 0.08, 0.09)
+PINK: RGB = (0.96, 0.62, 0.66)
+BLUSH: RGB = (0.98, 0.58, 0.55)
+ORANGE: RGB = (0.97, 0.57, 0.13)
+WOOD: RGB = (0.55, 0.36, 0.21)
+GRAY: RGB = (0.62, 0.64, 0.67)
+GLASS: RGB = (0.63, 0.85, 0.95)
+GOLD: RGB = (0.98, 0.78, 0.22)
+
+COLORS: dict[str, RGB] = {
+    "red": (0.88, 0.17, 0.16),
+    "orange": (0.98, 0.55, 0.12),
+    "yellow": (0.99, 0.82, 0.20),
+    "green": (0.28, 0.69, 0.33),
+    "teal": (0.13, 0.66, 0.66),
+    "blue": (0.20, 0.45, 0.90),
+    "purple": (0.56, 0.32, 0.82),
+    "pink": (0.98, 0.58, 0.72),
+    "brown": (0.52, 0.33, 0.20),
+    "black": (0.16, 0.15, 0.18),
+    "gray": (0.60, 0.62, 0.66),
+    "white": (0.96, 0.95, 0.93),
+}
+
+
+@dataclass(frozen=True)
+class Wear:
+    """Where things are worn. A place that is None cannot be dressed.
+
+    top: where a hat's brim lies, with `brim` the head's radius there. eyes: the middle between the eyes, on the face,
+    with `gaze` their half distance. neck: the neck's centre, with `girth` its radius.
+    """
+
+    top: Point
+    brim: float
+    eyes: Point | None = None
+    gaze: float = 0.0
+    neck: Point | None = None
+    girth: float = 0.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A noun made flesh: its primitives and where it can wear things."""
+
+    parts: list[Primitive]
+    wear: Wear
+
+
+Maker = Callable[[np.random.Generator, RGB | None], Figure]
+
+
+def mixed(a: RGB, b: RGB, share: float) -> RGB:
+    """`a` with a share of `b` in [0,1]."""
+    return (a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2]))
+
+
+def dark(color: RGB, share: float = 0.3) -> RGB:
+    return mixed(color, INK, share)
+
+
+def light(color: RGB, share: float = 0.5) -> RGB:
+    return mixed(color, WHITE, share)
+
+
+def eyes(x: float, y: float, z: float, size: float, white: bool = False) -> list[Primitive]:
+    """A pair of shiny eyes at +-x, half sunk in the face; with `white`, in white eyeballs."""
+    pair = []
+    if white:
+        pair.append(ball((x, y, z), (1.5 * size, 1.6 * size, 0.8 * size), WHITE))
+        z += 0.45 * size
+    pair.append(ball((x, y, z), (size, 1.15 * size, 0.7 * size), INK))
+    glints = [ball((s * x + 0.3 * -size, y + 0.42 * size, z + 0.52 * size), 0.34 * size, WHITE) for s in (1, -1)]
+    return mirrored(pair) + glints

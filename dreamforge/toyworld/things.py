@@ -1,0 +1,239 @@
+"""Characters, food and small things. What has a front faces +Z."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dreamforge.toyworld.figure import (
+    BLUSH, COLORS, CREAM, GLASS, GOLD, GRAY, INK, ORANGE, PINK, RGB, WHITE, WOOD, Figure, Wear, dark, eyes, light, mixed,
+)  # fmt: skip
+from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
+
+Rng = np.random.Generator
+LEAF: RGB = (0.36, 0.68, 0.30)
+WAFFLE: RGB = (0.87, 0.64, 0.36)
+
+
+def snowman(rng: Rng, color: RGB | None) -> Figure:
+    snow, lift = color or (0.97, 0.97, 0.98), rng.uniform(0.0, 0.25)
+    parts = [
+        ball((0, 0.48, 0), (0.56, 0.52, 0.56), snow),
+        ball((0, 1.14, 0), 0.42, snow),
+        ball((0, 1.68, 0), 0.35, snow),
+        *[ball((0, y, z), 0.06, INK) for y, z in ((1.28, 0.385), (1.08, 0.405), (0.7, 0.515))],
+        tube((0, 1.66, 0.3), (0, 1.62, 0.72), 0.09, 0.03, ORANGE, 0.03),
+        *[ball((x, y, z), 0.035, INK) for x, y, z in (
+            (-0.13, 1.55, 0.31), (-0.045, 1.515, 0.31), (0.045, 1.515, 0.31), (0.13, 1.55, 0.31),
+        )],
+        *mirrored(
+            [
+                limb((0.34, 1.2, 0.05), (0.78, 1.3 + lift, 0.1), 0.05, 0.05, WOOD),
+                limb((0.68, 1.275 + 0.8 * lift, 0.09), (0.78, 1.46 + lift, 0.1), 0.045, 0.045, WOOD),
+                ball((0.22, 1.62, 0.255), (0.06, 0.045, 0.03), BLUSH),
+            ]
+        ),
+        *eyes(0.13, 1.76, 0.31, 0.055),
+    ]
+    return Figure(
+        parts, Wear((0, 1.96, -0.01), 0.25, eyes=(0, 1.76, 0.35), gaze=0.14, neck=(0, 1.42, 0), girth=0.29)
+    )
+
+
+def robot(rng: Rng, color: RGB | None) -> Figure:
+    metal = color or (0.55, 0.68, 0.78)
+    joint, panel, arm = GRAY if color != COLORS["gray"] else (0.4, 0.42, 0.47), light(metal, 0.75), rng.uniform(0, 0.1)
+    parts = [
+        box((0, 0.82, 0), (0.44, 0.4, 0.34), metal, 0.12),
+        box((0, 0.86, 0.3), (0.28, 0.22, 0.06), panel, 0.05),
+        *[ball((x, 0.94, 0.37), (0.06, 0.06, 0.03), c) for x, c in (
+            (-0.15, COLORS["red"]), (0, COLORS["yellow"]), (0.15, COLORS["green"]),
+        )],
+        box((0, 0.77, 0.36), (0.18, 0.035, 0.02), dark(metal, 0.4), 0.02),
+        tube((0, 1.18, 0), (0, 1.32, 0), 0.15, 0.15, joint),
+        box((0, 1.62, 0), (0.52, 0.38, 0.4), metal, 0.16),
+        box((0, 1.62, 0.34), (0.42, 0.27, 0.09), (0.16, 0.2, 0.28), 0.08),
+        box((0, 1.46, 0.42), (0.13, 0.03, 0.03), (0.55, 0.95, 0.98), 0.03),
+        limb((0, 1.95, 0), (0, 2.16, 0), 0.05, 0.045, joint),
+        ball((0, 2.2, 0), 0.11, COLORS["red"] if color != COLORS["red"] else GOLD),
+        *mirrored(
+            [
+                ball((0.19, 1.67, 0.42), (0.085, 0.11, 0.04), (0.55, 0.95, 0.98)),
+                tube((0.48, 1.62, 0), (0.62, 1.62, 0), 0.15, 0.12, joint, 0.04),
+                limb((0.5, 1.02, 0), (0.66, 0.72 + arm, 0.12), 0.13, 0.11, joint),
+                ball((0.68, 0.62 + arm, 0.16), 0.16, metal),
+                tube((0.21, 0.46, 0), (0.21, 0.15, 0), 0.13, 0.13, joint),
+                box((0.23, 0.1, 0.07), (0.19, 0.1, 0.26), metal, 0.08),
+            ]
+        ),
+    ]
+    return Figure(
+        parts, Wear((0, 1.98, 0), 0.3, eyes=(0, 1.67, 0.45), gaze=0.2, neck=(0, 1.24, 0), girth=0.3)
+    )
+
+
+def ghost(rng: Rng, color: RGB | None) -> Figure:
+    sheet, sway = color or (0.95, 0.95, 0.99), rng.uniform(0, 40)
+    hem: list[Primitive] = [
+        ball((0.38 * np.sin(a), 0.22, 0.36 * np.cos(a)), (0.17, 0.24, 0.17), sheet)
+        for a in np.radians(np.arange(0, 360, 45) + sway)
+    ]
+    parts = [
+        ball((0, 1.1, 0), (0.56, 0.56, 0.52), sheet),
+        tube((0, 0.25, 0), (0, 1.1, 0), 0.53, 0.54, sheet, 0.03),
+        *hem,
+        ball((0, 0.95, 0.49), (0.08, 0.1, 0.05), dark(PINK, 0.4)),
+        *mirrored(
+            [
+                limb((0.48, 0.86, 0.1), (0.72, 0.98, 0.26), 0.15, 0.12, sheet),
+                ball((0.33, 1.03, 0.405), (0.09, 0.06, 0.05), BLUSH),
+            ]
+        ),
+        *eyes(0.18, 1.2, 0.46, 0.09),
+    ]
+    return Figure(
+        parts, Wear((0, 1.6, 0), 0.32, eyes=(0, 1.2, 0.54), gaze=0.19, neck=(0, 0.76, 0), girth=0.53)
+    )
+
+
+def apple(rng: Rng, color: RGB | None) -> Figure:
+    skin, lean = color or COLORS["red"], rng.uniform(-0.06, 0.06)
+    parts = [
+        *[
+            ball((0.17 * np.sin(a), 0.6, 0.17 * np.cos(a)), (0.48, 0.56, 0.48), skin)
+            for a in np.radians([0, 72, 144, 216, 288])
+        ],
+        limb((0, 1.0, 0), (lean, 1.38, 0), 0.055, 0.07, WOOD),
+        ball((0.24, 1.28, 0.02), (0.25, 0.06, 0.13), LEAF, tilt=(10, 0, 24)),
+    ]
+    return Figure(parts, Wear((0, 1.12, 0), 0.34))
+
+
+def cupcake(rng: Rng, color: RGB | None) -> Figure:
+    icing, turn_ = color or (0.98, 0.66, 0.76), rng.uniform(0, 360)
+    wrapper = mixed(GLASS, COLORS["blue"], 0.25) if color != COLORS["blue"] else CREAM
+    parts = [
+        tube((0, 0, 0), (0, 0.62, 0), 0.42, 0.58, wrapper, 0.03).painted(Pattern.GORES, 24, light(wrapper, 0.7)),
+        ring((0, 0.7, 0), 0.42, 0.22, icing),
+        ring((0, 0.95, 0), 0.28, 0.19, icing),
+        ball((0, 0.9, 0), (0.4, 0.3, 0.4), icing),
+        ball((0, 1.17, 0), (0.26, 0.2, 0.26), icing),
+        ball((0, 1.42, 0), 0.16, COLORS["red"] if color != COLORS["red"] else PINK),
+        limb((0, 1.54, 0), (0.06, 1.7, 0), 0.045, 0.045, LEAF),
+    ]
+    candy = [COLORS[name] for name in ("yellow", "teal", "white", "purple")]
+    for i, a in enumerate(np.radians(turn_ + np.arange(8) * 45)):
+        r, y = ((0.6, 0.78), (0.44, 1.04))[i % 2]
+        parts.append(ball((r * np.sin(a), y, r * np.cos(a)), 0.06, candy[i % 4]))
+    return Figure(parts, Wear((0, 1.34, 0), 0.24))
+
+
+def ice_cream(rng: Rng, color: RGB | None) -> Figure:
+    scoop, side = color or (0.99, 0.72, 0.78), rng.uniform(30, 150)
+    x, z = np.sin(np.radians(side)), np.cos(np.radians(side))
+    parts = [
+        tube((0, 0, 0), (0, 1.0, 0), 0.06, 0.42, WAFFLE, 0.03).painted(Pattern.BANDS, 9, dark(WAFFLE, 0.12)),
+        ring((0, 0.97, 0), 0.38, 0.07, dark(WAFFLE, 0.08)),
+        ball((0, 1.22, 0), 0.46, scoop),
+        *[ball((0.4 * np.sin(a), 1.04, 0.4 * np.cos(a)), (0.15, 0.1, 0.15), scoop) for a in np.radians(range(0, 360, 45))],
+        ball((0, 1.68, 0), 0.36, CREAM if color != COLORS["white"] else PINK),
+        ball((0, 1.8, 0), (0.33, 0.26, 0.33), (0.42, 0.25, 0.17), cut=0.1),
+        ball((0, 2.08, 0), 0.12, COLORS["red"]),
+        tube((0.2 * x, 1.7, 0.2 * z), (0.36 * x, 2.25, 0.36 * z), 0.07, 0.07, WAFFLE, 0.03),
+    ]
+    return Figure(parts, Wear((0, 2.02, 0), 0.26))
+
+
+def burger(rng: Rng, color: RGB | None) -> Figure:
+    bun, tall = color or (0.89, 0.61, 0.29), rng.uniform(0.42, 0.54)
+    parts: list[Primitive] = [
+        tube((0, 0, 0), (0, 0.24, 0), 0.66, 0.7, bun, 0.1),
+        tube((0, 0.24, 0), (0, 0.44, 0), 0.73, 0.73, (0.43, 0.25, 0.17), 0.09),
+        box((0, 0.47, 0), (0.56, 0.035, 0.56), COLORS["yellow"], 0.03, tilt=(0, 45, 0)),
+        tube((0, 0.5, 0), (0, 0.6, 0), 0.66, 0.66, COLORS["red"], 0.05),
+        *[
+            ball((0.6 * np.sin(a), 0.62 + 0.02 * (-1) ** i, 0.6 * np.cos(a)), (0.19, 0.06, 0.19), (0.5, 0.78, 0.3))
+            for i, a in enumerate(np.radians(np.arange(0, 360, 36)))
+        ],
+        ball((0, 0.66, 0), (0.74, tall, 0.74), bun, cut=0.0),
+    ]
+    for ringed, elevation in ((0, 90), (5, 62), (8, 38)):
+        for a in np.arange(ringed or 1) * 2 * np.pi / (ringed or 1):
+            e = np.radians(elevation)
+            x, y, z = np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)
+            parts.append(ball((0.74 * x, 0.66 + tall * y, 0.74 * z), (0.05, 0.045, 0.05), CREAM))
+    return Figure(parts, Wear((0, 0.64 + tall, 0), 0.34))
+
+
+def donut(rng: Rng, color: RGB | None) -> Figure:
+    icing = color or (0.98, 0.58, 0.72)
+    parts: list[Primitive] = [
+        ring((0, 0, 0), 0.56, 0.3, (0.88, 0.65, 0.38), (72, 0, 0)),
+        ring((0, 0.02, 0.06), 0.56, 0.285, icing, (72, 0, 0)),
+    ]
+    candy = [COLORS[name] for name in ("yellow", "teal", "white", "purple", "red")]
+    sprinkles = []
+    for i in range(16):
+        a, r = 2 * np.pi * i / 16 + rng.uniform(-0.1, 0.1), 0.56 + (0.13, -0.12, 0.02)[i % 3]
+        lean = rng.uniform(0, np.pi)
+        dx, dz = 0.06 * np.sin(lean), 0.06 * np.cos(lean)
+        x, y, z = r * np.sin(a), 0.06 + np.sqrt(0.285**2 - (r - 0.56) ** 2), r * np.cos(a)
+        sprinkles.append(limb((x - dx, y, z - dz), (x + dx, y, z + dz), 0.04, 0.04, candy[i % 5]))
+    return Figure(parts + moved(sprinkles, (0, 0.02, 0), (72, 0, 0)), Wear((0, 0.76, 0), 0.3))
+
+
+def pumpkin(rng: Rng, color: RGB | None) -> Figure:
+    skin, tall = color or COLORS["orange"], rng.uniform(0.5, 0.58)
+    glow = (1.0, 0.86, 0.35) if color not in (COLORS["yellow"],) else INK
+    parts = [
+        *[
+            ball((0.3 * np.sin(a), tall, 0.3 * np.cos(a)), (0.4, tall, 0.4), skin if i % 2 else dark(skin, 0.07))
+            for i, a in enumerate(np.radians(np.arange(0, 360, 45)))
+        ],
+        limb((0, 2 * tall - 0.1, 0), (0.1, 2 * tall + 0.2, 0), 0.12, 0.09, LEAF),
+        *mirrored([tube((0.22, 0.58, 0.5), (0.22, 0.8, 0.46), 0.15, 0.02, glow, 0.02)]),
+        tube((0, 0.48, 0.58), (0, 0.58, 0.6), 0.09, 0.02, glow, 0.02),
+        *[box((x, y, z), (0.075, 0.055, 0.1), glow, 0.02) for x, y, z in (
+            (0, 0.29, 0.57), (-0.15, 0.32, 0.56), (0.15, 0.32, 0.56), (-0.29, 0.38, 0.5), (0.29, 0.38, 0.5),
+        )],
+    ]
+    return Figure(parts, Wear((0, 2 * tall - 0.02, 0), 0.34))
+
+
+def mug(rng: Rng, color: RGB | None) -> Figure:
+    clay, tall = color or COLORS["teal"], rng.uniform(0.92, 1.08)
+    parts = [
+        tube((0, 0, 0), (0, tall, 0), 0.5, 0.54, clay, 0.05),
+        ring((0, tall - 0.02, 0), 0.5, 0.07, light(clay, 0.45)),
+        tube((0, tall - 0.1, 0), (0, tall + 0.012, 0), 0.46, 0.46, (0.36, 0.22, 0.15), 0.0),
+        ring((0.55, 0.5 * tall, 0), 0.27, 0.08, clay, (90, 0, 0)),
+        *mirrored([ball((0.0 + 0.09, 0.55 * tall, 0.49), (0.13, 0.13, 0.05), WHITE)]),
+        tube((0, 0.56 * tall, 0.5), (0, 0.3 * tall, 0.485), 0.2, 0.03, WHITE, 0.02, flat=0.25),
+    ]
+    return Figure(parts, Wear((0, tall, 0), 0.42))
+
+
+def teapot(rng: Rng, color: RGB | None) -> Figure:
+    clay, plump = color or (0.45, 0.67, 0.87), rng.uniform(0.95, 1.08)
+    accent = light(clay, 0.7)
+    parts = [
+        ball((0, 0.5, 0), (0.6 * plump, 0.5, 0.6 * plump), clay),
+        tube((0, 0, 0), (0, 0.12, 0), 0.36, 0.32, accent, 0.04),
+        ring((0, 0.86, 0), 0.36, 0.055, accent),
+        ball((0, 0.84, 0), (0.37, 0.19, 0.37), clay),
+        ball((0, 1.1, 0), 0.12, accent),
+        limb((0.45, 0.4, 0), (0.78, 0.62, 0), 0.18, 0.12, clay),
+        tube((0.74, 0.57, 0), (0.98, 0.92, 0), 0.13, 0.11, clay, 0.03),
+        ring((0.98, 0.92, 0), 0.095, 0.04, accent, (0, 0, -35)),
+        ring((-0.64, 0.55, 0), 0.27, 0.075, clay, (90, 0, 0)),
+        *[
+            ball((0.59 * plump * np.sin(a), 0.5, 0.59 * plump * np.cos(a)), (0.09, 0.09, 0.09), accent)
+            for a in np.radians([0, 45, 135, 180, 225, 315])
+        ],
+    ]
+    return Figure(parts, Wear((0, 1.0, 0), 0.28))
+
+
+THINGS = {
+    "snowman": snowman, "robot": robot, "ghost": ghost, "apple": apple, "cupcake": cupcake, "ice cream": ice_cream,
+    "burger": burger, "donut": donut, "pumpkin": pumpkin, "mug": mug, "teapot": teapot,
+}  # fmt: skip
