@@ -44,7 +44,7 @@ class Kind:
 KINDS = {
     "priors": Kind("dreamforge.priors", "PRIORS", frozenset({"noise", "device", "seed"})),
     "scenes": Kind("dreamforge.scenes", "SCENES", frozenset({"device", "seed"})),
-    "objectives": Kind("dreamforge.objectives", "OBJECTIVES"),
+    "objectives": Kind("dreamforge.objectives", "OBJECTIVES", frozenset({"progress", "generator"})),
     "cameras": Kind("dreamforge.samplers", "SAMPLERS"),
     "timesteps": Kind("dreamforge.schedules", "TIMESTEPS"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -106,6 +107,7 @@ def optimize(
     cameras_at = find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options).sample
     timesteps_at = build_function("timesteps", stage.timesteps)
     objective = build_function("objectives", stage.objective)
+    extras = {"progress", "generator"} & inspect.signature(objective).parameters.keys()
     optimizer, device = progress.optimizer, prior.device
     while progress.step < stage.steps:
         step = progress.step
@@ -123,7 +125,10 @@ def optimize(
                 partial(prior.condition, texts, cameras, behind),
                 partial(prior.condition, [negative] * stage.batch, cameras, behind),
             )
-            distilled: Distilled = objective(z.detach(), t, eps, prior, conditions)
+            supplied = {"progress": done, "generator": random("objective")}
+            distilled: Distilled = objective(
+                z.detach(), t, eps, prior, conditions, **{name: supplied[name] for name in extras}
+            )
         loss = loss_of(z, distilled.grad)
         penalties = _penalties(stage, scene, views, done)
         total = loss + sum(weight * value for weight, value in penalties.values())
