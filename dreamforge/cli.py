@@ -173,7 +173,7 @@ def _components(kind: str) -> list[tuple[str, str]]:
 def _words() -> list[tuple[str, str]]:
     from dreamforge.toyworld.captions import vocabulary
 
-    return [(kind, ", ".join(words)) for kind, words in vars(vocabulary()).items()]
+    return [(kind, ", ".join(words)) for kind, words in vocabulary().items()]
 
 
 def _config(arguments: argparse.Namespace) -> None:

@@ -88,7 +88,7 @@ class ToyWorld(PixelSpace):
         self.check(prompt)
         if prompt:
             return [instance(parse(prompt), self.seed * self.instances + i) for i in range(self.instances)]
-        return [instance(parse(f"a {noun}"), self.seed) for noun in vocabulary().nouns]
+        return [instance(parse(f"a {noun}"), self.seed) for noun in vocabulary()["noun"]]
 
     def _every_view(self, prompt: str) -> Tensor:
         """Renders from all the views that the prompt's wording allows, `[1,K,4,H,W]`."""
