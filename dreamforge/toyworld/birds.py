@@ -124,13 +124,13 @@ def whale(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.24, 0.88 * lift, -1.1), (0.28, 0.09, 0.19), coat, tilt=(-20, 25, 15)),
                 ball((0.68, 0.26, 0.1), (0.28, 0.08, 0.2), coat, tilt=(0, 25, -28)),
                 ball((0.44, 0.42, 0.66), (0.09, 0.06, 0.06), BLUSH),
-                limb((0.05, 1.22, 0.18), (0.2, 1.36, 0.18), 0.08, 0.11, spout),
+                limb((0.05, 1.22, 0.02), (0.2, 1.36, 0.02), 0.08, 0.11, spout),
             ]
         ),
-        limb((0, 1.0, 0.18), (0, 1.2, 0.18), 0.08, 0.08, spout),
+        limb((0, 1.0, 0.02), (0, 1.2, 0.02), 0.08, 0.08, spout),
         *eyes(0.34, 0.56, 0.745, 0.075),
     ]
-    return Figure(parts, Wear((0, 0.97, 0.34), 0.3, eyes=(0, 0.56, 0.83), gaze=0.32))
+    return Figure(parts, Wear((0, 0.93, 0.5), 0.25, eyes=(0, 0.56, 0.83), gaze=0.32))
 
 
 def dinosaur(rng: Rng, color: RGB | None) -> Figure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -41,7 +42,7 @@ _SYNONYMS: dict[str, dict[str, str]] = {
         "cup": "mug", "plane": "airplane", "aeroplane": "airplane", "sailboat": "boat", "ship": "boat",
         "locomotive": "train", "balloon": "hot air balloon", "hot-air balloon": "hot air balloon", "doughnut": "donut",
         "cottage": "house", "home": "house", "muffin": "cupcake", "ice cream cone": "ice cream", "postbox": "mailbox",
-        "letterbox": "mailbox", "tea pot": "teapot", "tulip": "flower", "daisy": "flower", "whales": "whale",
+        "letterbox": "mailbox", "tea pot": "teapot", "tulip": "flower", "daisy": "flower", "dino": "dinosaur", "jack-o-lantern": "pumpkin", "sub": "submarine", "chick": "duck",
     },
     "color": {
         "grey": "gray", "violet": "purple", "turquoise": "teal", "golden": "yellow", "scarlet": "red", "crimson": "red",
@@ -61,6 +62,7 @@ _DECORATION = (
 ).split()
 
 
+@cache
 def _lexicon() -> dict[str, tuple[str, str]]:
     """Every known phrase: its part of speech and what it stands for."""
     known = {word: ("decoration", word) for word in _DECORATION}
@@ -90,9 +92,11 @@ def parse(prompt: str) -> Description:
     words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
     if not words:
         return Description(None)
-    noun = color = view = None
+    noun: str | None = None
+    color: str | None = None
+    view: str | None = None
+    pending: str | None = None  # a colour whose thing is still to come
     worn: list[tuple[str, str | None]] = []
-    pending: str | None = None
     for part, name in _read(words, prompt):
         if part == "color":
             pending = name
@@ -107,6 +111,7 @@ def parse(prompt: str) -> Description:
             noun, color, pending = name, pending, None
     if noun is None:
         raise UnknownWords(f"no noun in {prompt!r}; try 'a corgi', or see them all with `dreamforge list words`")
+    color = color or pending  # "a car, red"
     for name, _ in worn:
         if name not in wearable(noun):
             raise UnknownWords(f"a {noun} has no place for a {name}; it can wear: {', '.join(wearable(noun))}")
@@ -115,7 +120,9 @@ def parse(prompt: str) -> Description:
 
 def _read(words: list[str], prompt: str) -> list[tuple[str, str]]:
     """(part of speech, name) of each phrase, the longest match first; raises for unknown words."""
-    known, found, unknown = _lexicon(), [], []
+    known = _lexicon()
+    found: list[tuple[str, str]] = []
+    unknown: list[str] = []
     at = 0
     while at < len(words):
         for length in (3, 2, 1):
@@ -128,10 +135,12 @@ def _read(words: list[str], prompt: str) -> list[tuple[str, str]]:
         at += length
     if unknown:
         content = [phrase for phrase, (part, _) in known.items() if part != "decoration"]
-        near = dict.fromkeys(match for word in unknown for match in difflib.get_close_matches(word, content, 2, 0.6))
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        near = dict.fromkeys(match for word in unknown for match in difflib.get_close_matches(word, content, 2, 0.4))
+        hint = f"; the nearest it knows: {', '.join(near)}" if near else ""
         listed = ", ".join(repr(word) for word in unknown)
-        raise UnknownWords(f"unknown to the toy world in {prompt!r}: {listed}; {hint}All words: `dreamforge list words`")
+        raise UnknownWords(
+            f"unknown to the toy world in {prompt!r}: {listed}{hint}; see all words with `dreamforge list words`"
+        )
     return found
 
 

@@ -222,15 +222,6 @@ def bake(table, grid):
                 grid[i, j, k] = nearest
 
 
-@kernel
-def shade_points(grid, albedo, points, normals, out):
-    """sRGB out `[N,3]` of world points `[N,3]` with unit normals `[N,3]` and linear albedo `[N,3]`."""
-    for n in prange(len(points)):
-        x, y, z = points[n]
-        nx, ny, nz = normals[n]
-        out[n, 0], out[n, 1], out[n, 2] = shade(grid, albedo[n, 0], albedo[n, 1], albedo[n, 2], x, y, z, nx, ny, nz)
-
-
 @inline
 def _climb(row, ox, oy, oz, dx, dy, dz, t, end):
     """Parameter of the first hit of the local ray o + t d between `t` and `end`, else `end`."""
@@ -321,8 +312,11 @@ def _draw(n, row, eye, frame, depth, nearest):
 
 
 @inline
-def _look(row, grid, x, y, z):
-    """sRGB colour of the world point (x, y, z) on a primitive."""
+def _look(row, grid, eye, frame, u, v, t):
+    """sRGB colour of a primitive where the ray through (u, v) meets it at t."""
+    x = eye[0] + t * (frame[0, 0] * u + frame[0, 1] * v + frame[0, 2])
+    y = eye[1] + t * (frame[1, 0] * u + frame[1, 1] * v + frame[1, 2])
+    z = eye[2] + t * (frame[2, 0] * u + frame[2, 1] * v + frame[2, 2])
     qx, qy, qz = local(row, x, y, z, 1.0)
     _, gx, gy, gz = field(row, qx, qy, qz)
     nx, ny, nz = world_gradient(row, gx, gy, gz)
@@ -335,35 +329,34 @@ def _look(row, grid, x, y, z):
 def _resolve(out, depth, nearest, samples, table, grid, eye, frame):
     """Shade the samples and average them into the picture out `[4,H,W]`.
 
-    Within a pixel the samples of one plain primitive share the colour of the first: the light is smooth.
+    A pixel that lies within one plain primitive is shaded once, at the mean of its samples: the light is smooth.
     """
-    height, width = depth.shape
     share = 1.0 / (samples * samples)
     for row in range(out.shape[1]):
         for column in range(out.shape[2]):
-            last = -1
-            red = green = blue = total_red = total_green = total_blue = covered = 0.0
-            for py in range(row * samples, (row + 1) * samples):
-                v = py + 0.5 - 0.5 * height
-                for px in range(column * samples, (column + 1) * samples):
+            y0, x0 = row * samples, column * samples
+            n = nearest[y0, x0]
+            within, mean = n >= 0 and table[n, PATTERN] == PLAIN, 0.0
+            for py in range(y0, y0 + samples):
+                for px in range(x0, x0 + samples):
+                    within = within and nearest[py, px] == n
+                    mean += depth[py, px] * share
+            if within:
+                v, u = y0 + 0.5 * (samples - depth.shape[0]), x0 + 0.5 * (samples - depth.shape[1])
+                out[0, row, column], out[1, row, column], out[2, row, column] = _look(table[n], grid, eye, frame, u, v, mean)
+                out[3, row, column] = 1.0
+                continue
+            for py in range(y0, y0 + samples):
+                for px in range(x0, x0 + samples):
                     n = nearest[py, px]
                     if n < 0:
                         continue
-                    if n != last or table[n, PATTERN] != PLAIN:
-                        u, t = px + 0.5 - 0.5 * width, depth[py, px]
-                        x = eye[0] + t * (frame[0, 0] * u + frame[0, 1] * v + frame[0, 2])
-                        y = eye[1] + t * (frame[1, 0] * u + frame[1, 1] * v + frame[1, 2])
-                        z = eye[2] + t * (frame[2, 0] * u + frame[2, 1] * v + frame[2, 2])
-                        red, green, blue = _look(table[n], grid, x, y, z)
-                        last = n
-                    total_red += red
-                    total_green += green
-                    total_blue += blue
-                    covered += 1.0
-            out[0, row, column] = total_red * share
-            out[1, row, column] = total_green * share
-            out[2, row, column] = total_blue * share
-            out[3, row, column] = covered * share
+                    v, u = py + 0.5 * (1 - depth.shape[0]), px + 0.5 * (1 - depth.shape[1])
+                    red, green, blue = _look(table[n], grid, eye, frame, u, v, depth[py, px])
+                    out[0, row, column] += red * share
+                    out[1, row, column] += green * share
+                    out[2, row, column] += blue * share
+                    out[3, row, column] += share
 
 
 @inline
@@ -400,3 +393,19 @@ def render_images(which, view, starts, table, grids, origins, frames, samples, o
     for image in prange(len(which)):
         k, b = which[image], view[image]
         _picture(table[starts[k] : starts[k + 1]], grids[k], origins[b], frames[b], samples, out[image])
+
+
+@inline
+def color_points(table, grid, owners, points, normals, shaded, out):
+    """sRGB out `[V,3]` of world points `[V,3]` with unit normals `[V,3]` on the primitives owners `[V]`."""
+    for n in range(len(points)):
+        row = table[owners[n]]
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        qx, qy, qz = local(row, x, y, z, 1.0)
+        c = painted(row, qx, qy, qz)
+        if shaded:
+            out[n, 0], out[n, 1], out[n, 2] = shade(
+                grid, row[c], row[c + 1], row[c + 2], x, y, z, normals[n, 0], normals[n, 1], normals[n, 2]
+            )
+        else:
+            out[n, 0], out[n, 1], out[n, 2] = _encode(row[c]), _encode(row[c + 1]), _encode(row[c + 2])

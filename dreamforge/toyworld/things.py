@@ -74,24 +74,23 @@ def robot(rng: Rng, color: RGB | None) -> Figure:
 def ghost(rng: Rng, color: RGB | None) -> Figure:
     sheet, sway = color or (0.95, 0.95, 0.99), rng.uniform(0, 40)
     hem: list[Primitive] = [
-        ball((0.38 * np.sin(a), 0.22, 0.36 * np.cos(a)), (0.17, 0.24, 0.17), sheet)
+        ball((0.4 * np.sin(a), 0.22, 0.4 * np.cos(a)), (0.18, 0.3, 0.18), sheet)
         for a in np.radians(np.arange(0, 360, 45) + sway)
     ]
     parts = [
-        ball((0, 1.1, 0), (0.56, 0.56, 0.52), sheet),
-        tube((0, 0.25, 0), (0, 1.1, 0), 0.53, 0.54, sheet, 0.03),
+        limb((0, 0.62, 0), (0, 1.1, 0), 0.58, 0.55, sheet),
         *hem,
-        ball((0, 0.95, 0.49), (0.08, 0.1, 0.05), dark(PINK, 0.4)),
+        ball((0, 0.95, 0.545), (0.08, 0.1, 0.05), dark(PINK, 0.4)),
         *mirrored(
             [
                 limb((0.48, 0.86, 0.1), (0.72, 0.98, 0.26), 0.15, 0.12, sheet),
-                ball((0.33, 1.03, 0.405), (0.09, 0.06, 0.05), BLUSH),
+                ball((0.33, 1.03, 0.445), (0.09, 0.06, 0.05), BLUSH),
             ]
         ),
-        *eyes(0.18, 1.2, 0.46, 0.09),
+        *eyes(0.18, 1.2, 0.49, 0.09),
     ]
     return Figure(
-        parts, Wear((0, 1.6, 0), 0.32, eyes=(0, 1.2, 0.54), gaze=0.19, neck=(0, 0.76, 0), girth=0.53)
+        parts, Wear((0, 1.6, 0), 0.32, eyes=(0, 1.2, 0.57), gaze=0.19, neck=(0, 0.76, 0), girth=0.53)
     )
 
 
@@ -190,10 +189,10 @@ def pumpkin(rng: Rng, color: RGB | None) -> Figure:
             for i, a in enumerate(np.radians(np.arange(0, 360, 45)))
         ],
         limb((0, 2 * tall - 0.1, 0), (0.1, 2 * tall + 0.2, 0), 0.12, 0.09, LEAF),
-        *mirrored([tube((0.22, 0.58, 0.5), (0.22, 0.8, 0.46), 0.15, 0.02, glow, 0.02)]),
-        tube((0, 0.48, 0.58), (0, 0.58, 0.6), 0.09, 0.02, glow, 0.02),
+        *mirrored([tube((0.2, 0.6, 0.56), (0.2, 0.84, 0.5), 0.15, 0.02, glow, 0.02)]),
+        tube((0, 0.47, 0.67), (0, 0.6, 0.66), 0.09, 0.02, glow, 0.02),
         *[box((x, y, z), (0.075, 0.055, 0.1), glow, 0.02) for x, y, z in (
-            (0, 0.29, 0.57), (-0.15, 0.32, 0.56), (0.15, 0.32, 0.56), (-0.29, 0.38, 0.5), (0.29, 0.38, 0.5),
+            (0, 0.28, 0.6), (-0.14, 0.3, 0.59), (0.14, 0.3, 0.59), (-0.28, 0.36, 0.56), (0.28, 0.36, 0.56),
         )],
     ]
     return Figure(parts, Wear((0, 2 * tall - 0.02, 0), 0.34))
