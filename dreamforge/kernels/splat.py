@@ -1,8 +1,9 @@
 """3D Gaussian splatting: Gaussians to pictures, and gradients back, for a batch of views in one call.
 
 Each Gaussian is projected to an ellipse (EWA: the perspective map made affine at its centre), `DILATION` square
-pixels are added to its covariance so that it never slips between pixel centres, and the ellipses are composited front
-to back by the depth of their centres. The rules that the torch reference and the kernels share:
+pixels are added to its covariance so that it never slips between pixel centres, its opacity is scaled by the root of
+how much that enlarges its area (Mip-Splatting, arXiv 2311.16493: so that a scene looks the same at any image size),
+and the ellipses are composited front to back by the depth of their centres. The rules that the torch reference and the kernels share:
 
 - alpha = min(opacity exp(-d/2), MAX_ALPHA), d the squared Mahalanobis distance of the pixel centre; below ALPHA_CUT
   a pixel is left alone;
@@ -189,13 +190,17 @@ def reference(
     direction = local[..., :2] / z[..., None]
     center = half + focals[:, None, None] * direction  # [B,N,2]
     limit = FRUSTUM_MARGIN * (half / focals[:, None])[:, None]
-    near = torch.minimum(torch.maximum(direction, -limit), limit)
-    affine = (focals[:, None] / z)[..., None, None] * (views[:, None, :2, :3] - near[..., None] * views[:, None, 2:, :3])
+    near = torch.minimum(torch.maximum(direction, -limit), limit)[..., None]
+    affine = (focals[:, None] / z)[..., None, None] * (views[:, None, :2, :3] - near * views[:, None, 2:, :3])
     ellipse = affine @ (rotation_matrices(rotations) * scales[:, None, :])  # [B,N,2,3]
+    # the squared area of the ellipse as a cross product: no cancellation, however thin the Gaussian
+    area = torch.linalg.cross(ellipse[..., 0, :], ellipse[..., 1, :]).square().sum(-1)
+    dilated = area + DILATION * ellipse.square().sum((-1, -2)) + DILATION**2
+    opacity = opacities * (area / dilated).sqrt()  # [B,N]
     covariance = ellipse @ ellipse.transpose(-1, -2) + DILATION * torch.eye(2).to(means)
 
-    reach = 2 * torch.log(opacities.detach() / ALPHA_CUT)  # squared Mahalanobis distance at which alpha is cut
-    extent = (reach.clamp(min=0)[:, None] * torch.diagonal(covariance.detach(), dim1=-2, dim2=-1)).sqrt()
+    reach = 2 * torch.log(opacity.detach() / ALPHA_CUT)  # squared Mahalanobis distance at which alpha is cut
+    extent = (reach.clamp(min=0)[..., None] * torch.diagonal(covariance.detach(), dim1=-2, dim2=-1)).sqrt()
     outside = ((center + extent <= 0) | (center - extent >= 2 * half)).any(-1)
     drawn = (depth > NEAR) & (reach > 0) & ~outside
     if statistics is not None and center.requires_grad:
@@ -215,11 +220,11 @@ def reference(
         index = index[drawn[b, index]]
         offset = pixels - center[b, index, None]  # [n,P,2]
         (xx, xy), (_, yy) = [row.unbind(-1) for row in covariance[b, index].unbind(-2)]
-        conic = torch.stack([yy, -xy, xx], -1) / (xx * yy - xy * xy)[:, None]
+        conic = torch.stack([yy, -xy, xx], -1) / dilated[b, index, None]
         dx, dy = offset.unbind(-1)
         ca, cb, cc = conic[:, :, None].unbind(1)
         falloff = torch.exp(-0.5 * (ca * dx * dx + cc * dy * dy) - cb * dx * dy)
-        alpha = (opacities[index, None] * falloff).clamp(max=MAX_ALPHA)
+        alpha = (opacity[b, index, None] * falloff).clamp(max=MAX_ALPHA)
         alpha = alpha * (alpha >= ALPHA_CUT)
         before = torch.cumprod(torch.cat([torch.ones_like(alpha[:1]), 1 - alpha]), 0)[:-1]  # transmittance in front
         weight = alpha * before * (before >= MIN_TRANSMITTANCE)

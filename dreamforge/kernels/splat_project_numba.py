@@ -1,8 +1,8 @@
 """The Numba projection of `splat`, forward and backward: Gaussians to ellipses on the picture and back.
 
 Columns of `projected` [V*N,8], one row per view and Gaussian: pixel x and y; conic A, B, C (the inverse covariance
-[[A, B], [B, C]] in pixels); log opacity; depth; half height in pixels of the box that holds every pixel where alpha
-reaches the cut.
+[[A, B], [B, C]] in pixels); log of the scaled opacity; depth; half height in pixels of the box that holds every
+pixel where alpha reaches the cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dreamforge.kernels.jit import inline, kernel, prange
 
 NEAR, DILATION = np.float32(splat.NEAR), np.float32(splat.DILATION)
 FRUSTUM_MARGIN = np.float32(splat.FRUSTUM_MARGIN)
-LOG_CUT = np.float32(math.log(splat.ALPHA_CUT))
+CUT, LOG_CUT = np.float32(splat.ALPHA_CUT), np.float32(math.log(splat.ALPHA_CUT))
 ZERO, HALF, ONE, TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
 
 TILE = 8  # pixels; a row of a tile is one AVX vector
@@ -72,6 +72,13 @@ def footprint(view, focal, limit_x, limit_y, means, n, m, p, a):
 
 
 @inline
+def squared_area(a):
+    """det(A A^T) of A = a [6] as a squared cross product: no cancellation, however thin the Gaussian."""
+    x, y, z = a[1] * a[5] - a[2] * a[4], a[2] * a[3] - a[0] * a[5], a[0] * a[4] - a[1] * a[3]
+    return x * x + y * y + z * z
+
+
+@inline
 def project_range(first, last, means, scales, rotations, opacities, views, focals, height, width, projected, boxes):
     """Project rows `first` to `last`: see `project`."""
     q, r, m = np.empty(4, np.float32), np.empty(9, np.float32), np.empty(9, np.float32)
@@ -86,8 +93,7 @@ def project_range(first, last, means, scales, rotations, opacities, views, focal
         depth = (
             views[v, 2, 0] * means[n, 0] + views[v, 2, 1] * means[n, 1] + views[v, 2, 2] * means[n, 2] + views[v, 2, 3]
         )
-        reach = math.log(max(opacities[n], np.float32(1e-12))) - LOG_CUT
-        if depth <= NEAR or reach <= 0:
+        if depth <= NEAR or opacities[n] <= CUT:
             continue
         normalised(rotations, n, q)
         rotation_matrix(q, r)
@@ -98,9 +104,11 @@ def project_range(first, last, means, scales, rotations, opacities, views, focal
         xx = a[0] * a[0] + a[1] * a[1] + a[2] * a[2]
         xy = a[0] * a[3] + a[1] * a[4] + a[2] * a[5]
         yy = a[3] * a[3] + a[4] * a[4] + a[5] * a[5]
-        # det(A A^T) as a squared cross product: no cancellation, however thin the Gaussian.
-        c0, c1, c2 = a[1] * a[5] - a[2] * a[4], a[2] * a[3] - a[0] * a[5], a[0] * a[4] - a[1] * a[3]
-        inverse = ONE / (c0 * c0 + c1 * c1 + c2 * c2 + DILATION * (xx + yy) + DILATION * DILATION)
+        area = squared_area(a)
+        inverse = ONE / (area + DILATION * (xx + yy) + DILATION * DILATION)
+        reach = math.log(max(opacities[n] * math.sqrt(area * inverse), CUT)) - LOG_CUT
+        if reach <= 0:
+            continue
         x, y = half_width + focal * u, half_height + focal * w
         xx, yy = xx + DILATION, yy + DILATION
         reach_x, reach_y = math.sqrt(2 * reach * xx), math.sqrt(2 * reach * yy)
@@ -162,6 +170,16 @@ def row_backward(g, conic, view, focal, limit_x, limit_y, means, n, m, p, a, d_a
     d_xx = -(ca * ca * d_ca + ca * cb * d_cb + cb * cb * d_cc)
     d_xy = -(TWO * ca * cb * d_ca + (ca * cc + cb * cb) * d_cb + TWO * cb * cc * d_cc)
     d_yy = -(cb * cb * d_ca + cb * cc * d_cb + cc * cc * d_cc)
+    # Opacity was scaled by sqrt(area / dilated); its gradient is written without differences of like terms. The cut on
+    # opacity keeps the area from vanishing.
+    xx = a[0] * a[0] + a[1] * a[1] + a[2] * a[2]
+    xy = a[0] * a[3] + a[1] * a[4] + a[2] * a[5]
+    yy = a[3] * a[3] + a[4] * a[4] + a[5] * a[5]
+    area = squared_area(a)
+    common = HALF * DILATION * g[0] / (area * (area + DILATION * (xx + yy) + DILATION * DILATION))
+    d_xx += common * (yy * (yy + DILATION) + xy * xy)
+    d_xy -= TWO * common * xy * (xx + yy + DILATION)
+    d_yy += common * (xx * (xx + DILATION) + xy * xy)
     for k in range(3):
         d_a[k] = TWO * d_xx * a[k] + d_xy * a[3 + k]
         d_a[3 + k] = TWO * d_yy * a[3 + k] + d_xy * a[k]
