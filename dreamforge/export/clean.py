@@ -1,0 +1,63 @@
+"""From a raw isosurface to a mesh one would hand over: no floaters, few faces, smooth, closed, outward."""
+
+from __future__ import annotations
+
+import fast_simplification
+import numpy as np
+import trimesh
+
+from dreamforge.contracts import Mesh
+
+FLOATER = 0.002  # share of the largest part's area below which a part is dropped: an eye is kept, a speck is not
+SMOOTHING_STEPS = 6  # of Taubin's filter: takes off the marching-cubes steps, keeps the volume
+
+
+def clean(mesh: Mesh, faces: int) -> Mesh:
+    """The mesh without floaters, inner bubbles, degenerate faces and small holes, smoothed, with at most about `faces`
+    faces, counter-clockwise seen from outside, and with smooth unit normals.
+
+    Only the geometry is kept: colours come back with the texture. ValueError where nothing is left.
+    """
+    shape = trimesh.Trimesh(mesh.vertices.astype(np.float64), mesh.faces, process=False)
+    shape.merge_vertices(merge_tex=True, merge_norm=True)
+    shape = _without_floaters(shape)
+    trimesh.smoothing.filter_taubin(shape, iterations=SMOOTHING_STEPS)
+    if len(shape.faces) > faces:
+        vertices, simplified = fast_simplification.simplify(
+            shape.vertices.astype(np.float32), shape.faces.astype(np.int32), target_count=faces
+        )
+        shape = trimesh.Trimesh(vertices, simplified, process=False)
+    shape.update_faces(shape.nondegenerate_faces())
+    shape.update_faces(shape.unique_faces())
+    shape.fill_holes()
+    shape.remove_unreferenced_vertices()
+    if len(shape.faces) == 0:
+        raise ValueError("nothing is left of the surface after clean-up: it had no face with an area")
+    if shape.volume < 0:
+        shape.invert()
+    return with_normals(Mesh(shape.vertices.astype(np.float32), shape.faces.astype(np.int32)))
+
+
+def with_normals(mesh: Mesh) -> Mesh:
+    """The mesh with smooth vertex normals, each face's weighted by its angle at the vertex."""
+    shape = trimesh.Trimesh(mesh.vertices.astype(np.float64), mesh.faces, process=False)
+    normals = trimesh.geometry.weighted_vertex_normals(
+        len(shape.vertices), shape.faces, shape.face_normals, shape.face_angles
+    )
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.where(length > 1e-8, normals / np.maximum(length, 1e-8), [0.0, 1.0, 0.0])  # any, where faces cancel
+    return Mesh(mesh.vertices, mesh.faces, normals.astype(np.float32), mesh.colors, mesh.uv, mesh.texture)
+
+
+def _without_floaters(shape: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Without the parts much smaller than the largest, and without bubbles, the parts that face inward."""
+    label = trimesh.graph.connected_component_labels(shape.face_adjacency, node_count=len(shape.faces))
+    area = np.bincount(label, shape.area_faces)
+    corners = shape.triangles
+    volume = np.bincount(label, np.einsum("fi,fi->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+    keep = area >= FLOATER * area.max()
+    if volume[area.argmax()] > 0:
+        keep &= volume > 0
+    shape.update_faces(keep[label])
+    shape.remove_unreferenced_vertices()
+    return shape

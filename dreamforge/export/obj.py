@@ -1,0 +1,52 @@
+"""Wavefront .obj, with a .mtl and a .png of the same name beside it where the mesh has a texture.
+
+Vertex colours, which the format does not know, follow the positions as most programs read them.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from dreamforge.contracts import Mesh
+from dreamforge.export.reading import read
+from dreamforge.pictures import png
+from dreamforge.runs import write_atomic
+
+
+def save(mesh: Mesh, path: Path, name: str) -> None:
+    """Write a mesh as .obj, its material and texture first, so that what the .obj names is there when it is."""
+    word = "_".join(name.split()) or "mesh"  # names end at white space in this format
+    textured = mesh.uv is not None and mesh.texture is not None
+    text = io.StringIO()
+    text.write("# DreamForge\n")
+    if textured:
+        write_atomic(path.with_suffix(".png"), png(mesh.texture))
+        material = f"# DreamForge\nnewmtl {word}\nillum 0\nKd 1 1 1\nmap_Kd {path.with_suffix('.png').name}\n"
+        write_atomic(path.with_suffix(".mtl"), material.encode())
+        text.write(f"mtllib {path.with_suffix('.mtl').name}\nusemtl {word}\n")
+    text.write(f"o {word}\n")
+    positions = mesh.vertices
+    if not textured and mesh.colors is not None:
+        positions = np.concatenate([mesh.vertices, mesh.colors], axis=1)
+    _rows(text, "v", positions)
+    if textured:
+        _rows(text, "vt", mesh.uv)
+    if mesh.normals is not None:
+        _rows(text, "vn", mesh.normals)
+    corner = {(True, True): "{0}/{0}/{0}", (True, False): "{0}/{0}", (False, True): "{0}//{0}", (False, False): "{0}"}
+    form = corner[textured, mesh.normals is not None]
+    face = "f " + " ".join(form.replace("0", str(k)) for k in range(3)) + "\n"
+    text.writelines(face.format(*row) for row in (mesh.faces + 1).tolist())
+    write_atomic(path, text.getvalue().encode())
+
+
+def load(path: Path) -> Mesh:
+    """Read any .obj with what it names beside it. ValueError where there is no triangle in it."""
+    return read(path)
+
+
+def _rows(text: io.StringIO, key: str, values: np.ndarray) -> None:
+    np.savetxt(text, values, fmt=key + " %.7g" * values.shape[1])
