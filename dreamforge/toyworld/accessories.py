@@ -39,7 +39,8 @@ def crown(wear: Wear, color: RGB) -> list[Primitive]:
     for i in range(6):
         a = math.radians(60 * i)
         x, z = math.sin(a), math.cos(a)
-        parts.append(tube((0.9 * r * x, 0.35 * r, 0.9 * r * z), (1.0 * r * x, 1.05 * r, 1.0 * r * z), 0.3 * r, 0.05 * r, color, 0.04 * r))
+        point = (r * x, 1.05 * r, r * z)
+        parts.append(tube((0.9 * r * x, 0.35 * r, 0.9 * r * z), point, 0.3 * r, 0.05 * r, color, 0.04 * r))
         jewel = (COLORS["red"], COLORS["blue"])[i % 2]
         parts.append(ball((1.03 * r * x, 0.2 * r, 1.03 * r * z), 0.15 * r, jewel))
     return moved(parts, wear.top, (-6, 0, 0))

@@ -26,7 +26,8 @@ def corgi(rng: Rng, color: RGB | None) -> Figure:
     long, ear = rng.uniform(0.92, 1.08), rng.uniform(0.95, 1.1)
     body = [
         limb((0, 0.6, -0.62 * long), (0, 0.64, 0.3), 0.4, 0.4, WHITE).painted(Pattern.FRONT, -0.25, coat),
-        ball((0, 0.68, 0.46), (0.36, 0.42, 0.32), WHITE),
+        ball((0, 0.66, 0.42), (0.4, 0.43, 0.36), WHITE),
+        *mirrored([ball((0.2, 0.88, 0.5), (0.2, 0.2, 0.2), WHITE)]),
         *mirrored([ball((0.15, 0.56, -0.84 * long), (0.24, 0.27, 0.24), WHITE)]),
         ball((0, 0.86, -0.98 * long), (0.15, 0.16, 0.15), coat),
         *_legs(0.24, 0.38, -0.62 * long, 0.45, 0.155, WHITE, WHITE),
@@ -35,20 +36,20 @@ def corgi(rng: Rng, color: RGB | None) -> Figure:
         ball((0, 0, 0), (0.5, 0.43, 0.42), coat),
         *mirrored([ball((0.24, -0.16, 0.16), (0.25, 0.22, 0.24), WHITE)]),
         ball((0, -0.12, 0.38), (0.2, 0.17, 0.24), WHITE),
-        ball((0, 0.2, 0.25), (0.09, 0.3, 0.17), WHITE, tilt=(-22, 0, 0)),
+        ball((0, 0.16, 0.27), (0.085, 0.25, 0.17), WHITE, tilt=(-24, 0, 0)),
         ball((0, -0.02, 0.6), (0.1, 0.075, 0.07), INK),
         ball((0, -0.26, 0.46), (0.09, 0.05, 0.12), PINK, tilt=(35, 0, 0)),
-        *eyes(0.2, 0.09, 0.36, 0.08),
+        *eyes(0.2, 0.09, 0.36, 0.08, coat),
         *mirrored(
             [
-                limb((0.27, 0.27, -0.02), (0.42, 0.72 * ear, -0.04), 0.23, 0.07, coat, flat=0.5),
-                limb((0.28, 0.3, 0.05), (0.4, 0.62 * ear, 0.04), 0.15, 0.05, (0.98, 0.8, 0.72), flat=0.5),
+                limb((0.3, 0.25, -0.04), (0.5, 0.72 * ear, -0.06), 0.22, 0.075, coat, flat=0.5),
+                limb((0.31, 0.28, 0.03), (0.48, 0.63 * ear, 0.01), 0.145, 0.055, (0.98, 0.8, 0.72), flat=0.5),
             ]
         ),
     ]
     return Figure(
         body + moved(head, (0, 1.27, 0.5)),
-        Wear((0, 1.64, 0.47), 0.27, eyes=(0, 1.36, 0.9), gaze=0.2, neck=(0, 0.92, 0.42), girth=0.39),
+        Wear((0, 1.65, 0.47), 0.3, eyes=(0, 1.36, 0.9), gaze=0.2, neck=(0, 0.92, 0.42), girth=0.39),
     )
 
 
@@ -68,7 +69,7 @@ def cat(rng: Rng, color: RGB | None) -> Figure:
         *mirrored([ball((0.1, -0.13, 0.33), (0.13, 0.1, 0.12), light(coat, 0.75))]),
         ball((0, -0.06, 0.43), (0.065, 0.05, 0.05), PINK),
         *mirrored([ball((0.34, -0.13, 0.24), (0.09, 0.06, 0.07), BLUSH)]),
-        *eyes(0.2, 0.05, 0.345, 0.09),
+        *eyes(0.2, 0.05, 0.345, 0.09, coat),
         *[ball((x, 0.33, 0.22), (0.045, 0.14, 0.1), stripe, tilt=(-40, 0, 0)) for x in (-0.12, 0, 0.12)],
         *mirrored(
             [
@@ -106,7 +107,7 @@ def rabbit(rng: Rng, color: RGB | None) -> Figure:
             ]
         ),
         ball((0, 1.12, 0.5), (0.07, 0.055, 0.05), PINK),
-        *eyes(0.19, 1.23, 0.41, 0.085),
+        *eyes(0.19, 1.23, 0.41, 0.085, coat),
     ]
     return Figure(
         parts, Wear((0, 1.56, 0.04), 0.2, eyes=(0, 1.23, 0.48), gaze=0.19, neck=(0, 0.86, 0.02), girth=0.33)
@@ -133,7 +134,7 @@ def bear(rng: Rng, color: RGB | None) -> Figure:
         ball((0, 1.28, 0.38), (0.22, 0.18, 0.17), pale),
         ball((0, 1.36, 0.54), (0.09, 0.07, 0.06), INK),
         ball((0, 0.35, -0.45), 0.13, coat),
-        *eyes(0.2, 1.47, 0.41, 0.075),
+        *eyes(0.2, 1.47, 0.41, 0.075, coat),
     ]
     return Figure(
         parts, Wear((0, 1.81, 0.02), 0.28, eyes=(0, 1.47, 0.48), gaze=0.2, neck=(0, 1.02, 0.02), girth=0.39)
@@ -158,7 +159,7 @@ def pig(rng: Rng, color: RGB | None) -> Figure:
                 tube((0.26, 0.27, 0.05), (0.42, 0.52, 0.18), 0.19, 0.03, deep, 0.04, flat=0.5),
             ]
         ),
-        *eyes(0.2, 0.13, 0.34, 0.075),
+        *eyes(0.2, 0.13, 0.34, 0.075, skin),
     ]
     return Figure(
         body + moved(head, (0, 0.98, 0.52)),
@@ -181,7 +182,7 @@ def sheep(rng: Rng, color: RGB | None) -> Figure:
         *[ball((x, 0.3, z), 0.17, wool) for x, z in ((0.15, 0.02), (-0.15, 0.02), (0, 0.1), (0, -0.1))],
         ball((0, -0.13, 0.29), (0.06, 0.045, 0.04), PINK),
         *mirrored([ball((0.19, -0.12, 0.22), (0.06, 0.045, 0.04), BLUSH)]),
-        *eyes(0.14, 0.03, 0.24, 0.05, white=True),
+        *eyes(0.14, 0.03, 0.24, 0.05, face, white=True),
     ]
     return Figure(
         parts + moved(head, (0, 1.08, 0.52)),
@@ -209,7 +210,7 @@ def elephant(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.31, -0.1, 0.3), (0.08, 0.055, 0.05), BLUSH),
             ]
         ),
-        *eyes(0.2, 0.09, 0.36, 0.075),
+        *eyes(0.2, 0.09, 0.36, 0.075, skin),
     ]
     return Figure(
         body + moved(head, (0, 1.22, 0.38)),
@@ -220,13 +221,14 @@ def elephant(rng: Rng, color: RGB | None) -> Figure:
 def turtle(rng: Rng, color: RGB | None) -> Figure:
     skin, shell = color or (0.52, 0.78, 0.42), (0.62, 0.44, 0.27)
     tall = rng.uniform(0.52, 0.64)
+    spot = mixed(shell, CREAM, 0.35)
     parts = [
         ball((0, 0.3, -0.1), (0.66, tall, 0.74), shell, cut=0.02),
         ring((0, 0.31, -0.1), 0.62, 0.1, mixed(shell, CREAM, 0.55), scale=(1, 1, 1.12)),
         ball((0, 0.28, -0.1), (0.6, 0.16, 0.68), CREAM),
-        ball((0, 0.3 + 0.83 * tall, -0.1), (0.24, 0.13, 0.26), mixed(shell, CREAM, 0.35)),
+        ball((0, 0.3 + 0.83 * tall, -0.1), (0.24, 0.13, 0.26), spot),
         *[
-            ball((0.45 * np.sin(a), 0.3 + 0.6 * tall, -0.1 + 0.5 * np.cos(a)), (0.16, 0.15, 0.16), mixed(shell, CREAM, 0.35))
+            ball((0.45 * np.sin(a), 0.3 + 0.6 * tall, -0.1 + 0.5 * np.cos(a)), (0.16, 0.15, 0.16), spot)
             for a in np.radians([30, 90, 150, 210, 270, 330])
         ],
         *mirrored(
@@ -239,7 +241,7 @@ def turtle(rng: Rng, color: RGB | None) -> Figure:
         limb((0, 0.28, -0.8), (0, 0.22, -0.98), 0.1, 0.06, skin),
         limb((0, 0.32, 0.5), (0, 0.66, 0.76), 0.18, 0.2, skin),
         ball((0, 0.75, 0.82), (0.33, 0.3, 0.3), skin),
-        *eyes(0.16, 0.8, 1.05, 0.075),
+        *eyes(0.16, 0.8, 1.05, 0.075, skin),
     ]
     return Figure(
         parts, Wear((0, 1.0, 0.8), 0.2, eyes=(0, 0.8, 1.12), gaze=0.16, neck=(0, 0.49, 0.66), girth=0.22)
@@ -264,7 +266,7 @@ def frog(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.42, 0.88, 0.42), (0.08, 0.055, 0.05), BLUSH),
             ]
         ),
-        *eyes(0.3, 1.28, 0.27, 0.09, white=True),
+        *eyes(0.3, 1.28, 0.27, 0.09, skin, white=True),
     ]
     return Figure(
         parts, Wear((0, 1.2, 0.06), 0.24, eyes=(0, 1.28, 0.38), gaze=0.3, neck=(0, 0.6, 0.06), girth=0.42)
@@ -273,10 +275,10 @@ def frog(rng: Rng, color: RGB | None) -> Figure:
 
 def bee(rng: Rng, color: RGB | None) -> Figure:
     coat = color or GOLD
-    flap = rng.uniform(-10, 15)
+    stripe, flap = GOLD if sum(coat) < 1.1 else INK, rng.uniform(-10, 15)
     parts = [
         limb((0, 0.6, -0.42), (0, 0.66, 0.28), 0.36, 0.42, coat),
-        *[ring((0, 0.615, z), radius, 0.075, INK, (90, 0, 0)) for z, radius in ((-0.5, 0.31), (-0.18, 0.35), (0.13, 0.375))],
+        *[ring((0, 0.615, z), r, 0.075, stripe, (90, 0, 0)) for z, r in ((-0.5, 0.31), (-0.18, 0.35), (0.13, 0.375))],
         tube((0, 0.6, -0.72), (0, 0.6, -1.0), 0.12, 0.02, INK, 0.03),
         *mirrored(
             [
@@ -286,7 +288,7 @@ def bee(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.28, 0.56, 0.58), (0.08, 0.055, 0.05), BLUSH),
             ]
         ),
-        *eyes(0.17, 0.72, 0.66, 0.08),
+        *eyes(0.17, 0.72, 0.66, 0.08, coat),
     ]
     return Figure(
         parts, Wear((0, 1.05, 0.3), 0.24, eyes=(0, 0.72, 0.72), gaze=0.17)

@@ -32,7 +32,7 @@ def duck(rng: Rng, color: RGB | None) -> Figure:
             ]
         ),
         ball((0, 1.56, 0.28), (0.07, 0.12, 0.07), coat, tilt=(-25, 0, 0)),
-        *eyes(0.2, 1.24, 0.66, 0.08),
+        *eyes(0.2, 1.24, 0.66, 0.08, coat),
     ]
     return Figure(
         parts, Wear((0, 1.48, 0.32), 0.26, eyes=(0, 1.24, 0.74), gaze=0.19, neck=(0, 0.83, 0.31), girth=0.33)
@@ -56,7 +56,7 @@ def penguin(rng: Rng, color: RGB | None) -> Figure:
         ),
         tube((0, 1.32, 0.36), (0, 1.29, 0.64), 0.12, 0.03, ORANGE, 0.03),
         limb((0, 0.25, -0.35), (0, 0.12, -0.58), 0.16, 0.08, coat),
-        *eyes(0.17, 1.43, 0.43, 0.07),
+        *eyes(0.17, 1.43, 0.43, 0.07, WHITE),
     ]
     return Figure(
         parts, Wear((0, 1.75, 0.02), 0.27, eyes=(0, 1.43, 0.49), gaze=0.18, neck=(0, 1.1, 0.02), girth=0.4)
@@ -70,7 +70,8 @@ def owl(rng: Rng, color: RGB | None) -> Figure:
         ball((0, 0.66, 0), (0.54, 0.64, 0.48), coat),
         ball((0, 0.54, 0.2), (0.38, 0.45, 0.33), pale),
         *[ball((x, y, z), (0.08, 0.06, 0.04), mixed(coat, CREAM, 0.2)) for x, y, z in (
-            (0, 0.7, 0.52), (0.17, 0.62, 0.49), (-0.17, 0.62, 0.49), (0, 0.5, 0.53), (0.15, 0.4, 0.47), (-0.15, 0.4, 0.47),
+            (0, 0.7, 0.52), (0.17, 0.62, 0.49), (-0.17, 0.62, 0.49),
+            (0, 0.5, 0.53), (0.15, 0.4, 0.47), (-0.15, 0.4, 0.47),
         )],
         ball((0, 1.28, 0.04), (0.55, 0.42, 0.44), coat),
         *mirrored(
@@ -83,7 +84,7 @@ def owl(rng: Rng, color: RGB | None) -> Figure:
         ),
         tube((0, 1.24, 0.42), (0, 1.12, 0.56), 0.1, 0.02, ORANGE, 0.03),
         limb((0, 0.3, -0.3), (0, 0.1, -0.52), 0.2, 0.14, dark(coat, 0.18)),
-        *eyes(0.21, 1.31, 0.42, 0.1, white=True),
+        *eyes(0.21, 1.31, 0.42, 0.1, pale, white=True),
     ]
     return Figure(
         parts, Wear((0, 1.64, 0.02), 0.27, eyes=(0, 1.31, 0.53), gaze=0.21, neck=(0, 0.98, 0.02), girth=0.44)
@@ -107,7 +108,7 @@ def fish(rng: Rng, color: RGB | None) -> Figure:
             ]
         ),
         ball((0, -0.12, 0.74), (0.13, 0.08, 0.07), light(coat, 0.45)),
-        *eyes(0.22, 0.13, 0.6, 0.1, white=True),
+        *eyes(0.22, 0.13, 0.6, 0.1, coat, white=True),
     ]
     return Figure(parts, Wear((0, 0.5, 0.24), 0.24, eyes=(0, 0.13, 0.76), gaze=0.24))
 
@@ -128,7 +129,7 @@ def whale(rng: Rng, color: RGB | None) -> Figure:
             ]
         ),
         limb((0, 1.0, 0.02), (0, 1.2, 0.02), 0.08, 0.08, spout),
-        *eyes(0.34, 0.56, 0.745, 0.075),
+        *eyes(0.34, 0.56, 0.745, 0.075, coat),
     ]
     return Figure(parts, Wear((0, 0.93, 0.5), 0.25, eyes=(0, 0.56, 0.83), gaze=0.32))
 
@@ -158,7 +159,7 @@ def dinosaur(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.34, 1.22, 0.5), (0.08, 0.055, 0.05), BLUSH),
             ]
         ),
-        *eyes(0.22, 1.5, 0.48, 0.08),
+        *eyes(0.22, 1.5, 0.48, 0.08, skin),
     ]
     return Figure(
         parts, Wear((0, 1.73, 0.16), 0.27, eyes=(0, 1.49, 0.58), gaze=0.21, neck=(0, 1.08, 0.1), girth=0.29)

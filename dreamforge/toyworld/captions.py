@@ -42,7 +42,8 @@ _SYNONYMS: dict[str, dict[str, str]] = {
         "cup": "mug", "plane": "airplane", "aeroplane": "airplane", "sailboat": "boat", "ship": "boat",
         "locomotive": "train", "balloon": "hot air balloon", "hot-air balloon": "hot air balloon", "doughnut": "donut",
         "cottage": "house", "home": "house", "muffin": "cupcake", "ice cream cone": "ice cream", "postbox": "mailbox",
-        "letterbox": "mailbox", "tea pot": "teapot", "tulip": "flower", "daisy": "flower", "dino": "dinosaur", "jack-o-lantern": "pumpkin", "sub": "submarine", "chick": "duck",
+        "letterbox": "mailbox", "tea pot": "teapot", "tulip": "flower", "daisy": "flower", "dino": "dinosaur",
+        "jack-o-lantern": "pumpkin", "sub": "submarine", "chick": "duck",
     },
     "color": {
         "grey": "gray", "violet": "purple", "turquoise": "teal", "golden": "yellow", "scarlet": "red", "crimson": "red",

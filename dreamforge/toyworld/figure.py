@@ -77,12 +77,12 @@ def light(color: RGB, share: float = 0.5) -> RGB:
     return mixed(color, WHITE, share)
 
 
-def eyes(x: float, y: float, z: float, size: float, white: bool = False) -> list[Primitive]:
-    """A pair of shiny eyes at +-x, half sunk in the face; with `white`, in white eyeballs."""
+def eyes(x: float, y: float, z: float, size: float, face: RGB, white: bool = False) -> list[Primitive]:
+    """A pair of shiny eyes at +-x, half sunk in the face; in white eyeballs where `white` or where the face is dark."""
     pair = []
-    if white:
-        pair.append(ball((x, y, z), (1.5 * size, 1.6 * size, 0.8 * size), WHITE))
+    if white or sum(face) < 1.1:
+        pair.append(ball((x, y, z), (1.45 * size, 1.55 * size, 0.8 * size), WHITE))
         z += 0.45 * size
     pair.append(ball((x, y, z), (size, 1.15 * size, 0.7 * size), INK))
-    glints = [ball((s * x + 0.3 * -size, y + 0.42 * size, z + 0.52 * size), 0.34 * size, WHITE) for s in (1, -1)]
+    glints = [ball((s * x - 0.3 * size, y + 0.42 * size, z + 0.52 * size), 0.34 * size, WHITE) for s in (1, -1)]
     return mirrored(pair) + glints

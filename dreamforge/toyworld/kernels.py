@@ -23,7 +23,7 @@ BALL, BOX, TUBE, LIMB, RING = (int(kind) for kind in Kind)
 PLAIN, ABOVE, FRONT, GORES, BANDS = (int(pattern) for pattern in Pattern)
 GRID = 20  # cells a side of the distance grid over [-1,1]^3
 
-# A primitive is a row of a table `[N,ROW]`; these are its columns.
+# A primitive is a row of a table `[N,33]`; these are its columns.
 KIND = 0
 PARAMS = 1  # 4 columns
 EXTENT = 5  # 3: local half sizes
@@ -33,7 +33,6 @@ CENTER = 11  # 3, world
 REACH = 14  # world radius about the centre
 ALBEDO = 15  # 6: linear, first and second colour
 MATRIX = 21  # 12: world to local, `[3,4]` row by row
-ROW = 33
 
 _KEY = np.array([-0.42, 0.70, 0.58]) / np.linalg.norm([-0.42, 0.70, 0.58])
 KEY_X, KEY_Y, KEY_Z = (float(v) for v in _KEY)
@@ -131,7 +130,8 @@ def _limb(a, b, c, s, y):
 @inline
 def painted(row, x, y, z):
     """Column of the colour at a local point: the first, or the second where the pattern says so."""
-    return ALBEDO + 3 if _patterned(row[PATTERN], row[PATTERN + 1], x, y / row[EXTENT + 1], z / row[EXTENT + 2]) else ALBEDO
+    second = _patterned(row[PATTERN], row[PATTERN + 1], x, y / row[EXTENT + 1], z / row[EXTENT + 2])
+    return ALBEDO + 3 if second else ALBEDO
 
 
 @inline
@@ -343,7 +343,8 @@ def _resolve(out, depth, nearest, samples, table, grid, eye, frame):
                     mean += depth[py, px] * share
             if within:
                 v, u = y0 + 0.5 * (samples - depth.shape[0]), x0 + 0.5 * (samples - depth.shape[1])
-                out[0, row, column], out[1, row, column], out[2, row, column] = _look(table[n], grid, eye, frame, u, v, mean)
+                red, green, blue = _look(table[n], grid, eye, frame, u, v, mean)
+                out[0, row, column], out[1, row, column], out[2, row, column] = red, green, blue
                 out[3, row, column] = 1.0
                 continue
             for py in range(y0, y0 + samples):

@@ -134,5 +134,7 @@ def _grid_faces(rows: int, columns: int, wrap: bool) -> NDArray[np.int64]:
     """Two triangles for each cell of a grid of vertices; with `wrap` the last column meets the first."""
     i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns if wrap else columns - 1), indexing="ij")
     right = (j + 1) % columns
-    a, b, c, d = (v.ravel() for v in (i * columns + j, i * columns + right, (i + 1) * columns + right, (i + 1) * columns + j))
-    return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+    low, high = i * columns, (i + 1) * columns
+    first = np.stack([low + j, low + right, high + right], axis=-1)
+    second = np.stack([low + j, high + right, high + j], axis=-1)
+    return np.concatenate([first.reshape(-1, 3), second.reshape(-1, 3)])

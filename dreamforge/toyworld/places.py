@@ -95,7 +95,10 @@ def tree(rng: Rng, color: RGB | None) -> Figure:
     parts: list[Primitive] = [
         tube((0, 0, 0), (0, 0.9, 0), 0.2, 0.14, WOOD, 0.04),
         limb((0.05, 0.55, 0.05), (0.32, 0.9, 0.12), 0.09, 0.07, WOOD),
-        *[limb((0, 0.08, 0), (0.27 * np.sin(a), 0.05, 0.27 * np.cos(a)), 0.1, 0.05, WOOD) for a in np.radians([20, 140, 260])],
+        *[
+            limb((0, 0.08, 0), (0.27 * np.sin(a), 0.05, 0.27 * np.cos(a)), 0.1, 0.05, WOOD)
+            for a in np.radians([20, 140, 260])
+        ],
         ball((0, 1.35, 0), (0.52, 0.5, 0.52), leaf),
         ball((0.05, 1.72, 0.02), (0.4, 0.36, 0.4), light(leaf, 0.1)),
     ]
@@ -119,7 +122,7 @@ def mushroom(rng: Rng, color: RGB | None) -> Figure:
         ball((0, base - 0.03, 0), (0.86 * wide, 0.09, 0.86 * wide), mixed(CREAM, PINK, 0.25)),
         *mirrored([ball((0.17, 0.31, 0.28), (0.06, 0.045, 0.04), BLUSH)]),
         ball((0, 0.3, 0.305), (0.035, 0.035, 0.03), dark(PINK, 0.35)),
-        *eyes(0.12, 0.4, 0.27, 0.055),
+        *eyes(0.12, 0.4, 0.27, 0.055, CREAM),
     ]
     for elevation, count, size, start in ((84, 1, 0.17, 0), (48, 5, 0.15, 0), (16, 6, 0.11, 36)):
         for a in np.radians(start + np.arange(count) * 360 / count):
@@ -141,10 +144,13 @@ def cactus(rng: Rng, color: RGB | None) -> Figure:
         limb((0.52, 0.9, 0), (0.54, 1.22 + arm, 0), 0.13, 0.13, skin),
         limb((-0.25, 1.04, 0), (-0.5, 1.08, 0), 0.11, 0.12, skin),
         limb((-0.5, 1.08, 0), (-0.51, 1.34 - arm, 0), 0.12, 0.12, skin),
-        *[ball((0.12 * np.sin(a), 1.77, 0.12 * np.cos(a)), (0.11, 0.07, 0.11), PINK) for a in np.radians(range(0, 360, 72))],
+        *[
+            ball((0.12 * np.sin(a), 1.77, 0.12 * np.cos(a)), (0.11, 0.07, 0.11), PINK)
+            for a in np.radians(range(0, 360, 72))
+        ],
         ball((0, 1.8, 0), 0.08, GOLD),
         *mirrored([ball((0.19, 1.08, 0.24), (0.06, 0.045, 0.04), BLUSH)]),
-        *eyes(0.12, 1.18, 0.27, 0.06),
+        *eyes(0.12, 1.18, 0.27, 0.06, skin),
     ]
     return Figure(parts, Wear((0, 1.72, 0), 0.24, eyes=(0, 1.18, 0.33), gaze=0.13, neck=(0, 0.8, 0), girth=0.3))
 
@@ -165,7 +171,7 @@ def flower(rng: Rng, color: RGB | None) -> Figure:
         *mirrored([ball((0.29, 0.66 + lift, -0.06), (0.3, 0.08, 0.15), (0.40, 0.72, 0.34), tilt=(0, 0, 32))]),
         tube((0, 0, -0.06), (0, 0.36, -0.06), 0.24, 0.34, (0.85, 0.47, 0.30), 0.04),
         *mirrored([ball((0.17, 1.45, 0.175), (0.05, 0.035, 0.03), BLUSH)]),
-        *eyes(0.1, 1.54, 0.185, 0.05),
+        *eyes(0.1, 1.54, 0.185, 0.05, heart),
     ]
     return Figure(parts, Wear((0, 1.9, 0), 0.22, eyes=(0, 1.54, 0.22), gaze=0.11))
 
@@ -254,7 +260,7 @@ def guitar(rng: Rng, color: RGB | None) -> Figure:
         box((0, 0.5 * (1.0 + head), 0.14), (0.085, 0.5 * (head - 1.0), 0.06), neck, 0.03),
         box((0, head + 0.1, 0.11), (0.14, 0.17, 0.06), rim, 0.04),
         *mirrored([ball((0.17, head + y, 0.11), 0.055, CREAM) for y in (0.02, 0.19)]),
-        *[box((x, 0.5 * (0.32 + head), 0.205), (0.012, 0.5 * (head - 0.34), 0.012), WHITE, 0.01) for x in (-0.04, 0.04)],
+        box((0, 0.5 * (0.32 + head), 0.2), (0.035, 0.5 * (head - 0.34), 0.015), CREAM, 0.01),
     ]
     return Figure(parts, Wear((0, head + 0.25, 0.11), 0.2))
 

@@ -172,7 +172,9 @@ def limb(start: Point, end: Point, bottom: float, top: float, color: RGB, flat: 
     return _make(Kind.LIMB, (bottom, top, length), middle, frame, color, (1, 1, flat))
 
 
-def ring(center: Point, major: float, minor: float, color: RGB, tilt: Point = (0, 0, 0), scale: Point = (1, 1, 1)) -> Primitive:
+def ring(
+    center: Point, major: float, minor: float, color: RGB, tilt: Point = (0, 0, 0), scale: Point = (1, 1, 1)
+) -> Primitive:
     """A torus lying flat (its axis is Y before `tilt`)."""
     return _make(Kind.RING, (major, minor), center, turn(*tilt), color, scale)
 
@@ -204,6 +206,11 @@ def moved(
     """The parts scaled and turned about the origin, then shifted."""
     rotation, shift = turn(*tilt), np.array(offset, float)
     return [
-        replace(p, position=rotation @ p.position * scale + shift, rotation=rotation @ p.rotation, scale=p.scale * scale)
+        replace(
+            p,
+            position=rotation @ p.position * scale + shift,
+            rotation=rotation @ p.rotation,
+            scale=p.scale * scale,
+        )
         for p in parts
     ]

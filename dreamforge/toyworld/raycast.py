@@ -20,7 +20,8 @@ def render(instances: Sequence[Instance], cameras: Cameras, supersample: int = 2
     """Every instance seen by every camera: `[B,K,4,H,W]` float32 on the CPU for B cameras and K instances.
 
     Channels 0-2 are sRGB colour times coverage, channel 3 is the coverage, each the mean over supersample^2 rays a
-    pixel. So the picture on a plain background b is exactly `rgb + (1 - alpha) * b`, edges included.
+    pixel. So the picture on a plain background b is exactly `rgb + (1 - alpha) * b`, edges included. Cameras stand
+    outside the unit sphere.
     """
     views, count = len(cameras), len(instances)
     which, view = np.tile(np.arange(count), views), np.repeat(np.arange(views), count)

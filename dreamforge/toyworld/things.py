@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLUSH, COLORS, CREAM, GLASS, GOLD, GRAY, INK, ORANGE, PINK, RGB, WHITE, WOOD, Figure, Wear, dark, eyes, light, mixed,
+    BLUSH, COLORS, CREAM, GLASS, GOLD, GRAY, INK, ORANGE, PINK, RGB, WHITE, WOOD, Figure, Wear,
+    dark, eyes, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
 
@@ -32,7 +33,7 @@ def snowman(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.22, 1.62, 0.255), (0.06, 0.045, 0.03), BLUSH),
             ]
         ),
-        *eyes(0.13, 1.76, 0.31, 0.055),
+        *eyes(0.13, 1.76, 0.31, 0.055, snow),
     ]
     return Figure(
         parts, Wear((0, 1.96, -0.01), 0.25, eyes=(0, 1.76, 0.35), gaze=0.14, neck=(0, 1.42, 0), girth=0.29)
@@ -74,11 +75,12 @@ def robot(rng: Rng, color: RGB | None) -> Figure:
 def ghost(rng: Rng, color: RGB | None) -> Figure:
     sheet, sway = color or (0.95, 0.95, 0.99), rng.uniform(0, 40)
     hem: list[Primitive] = [
-        ball((0.4 * np.sin(a), 0.22, 0.4 * np.cos(a)), (0.18, 0.3, 0.18), sheet)
+        ball((0.42 * np.sin(a), 0.2, 0.42 * np.cos(a)), (0.175, 0.24, 0.175), sheet)
         for a in np.radians(np.arange(0, 360, 45) + sway)
     ]
     parts = [
-        limb((0, 0.62, 0), (0, 1.1, 0), 0.58, 0.55, sheet),
+        limb((0, 0.68, 0), (0, 1.1, 0), 0.57, 0.55, sheet),
+        tube((0, 0.2, 0), (0, 0.74, 0), 0.58, 0.56, sheet, 0.0),
         *hem,
         ball((0, 0.95, 0.545), (0.08, 0.1, 0.05), dark(PINK, 0.4)),
         *mirrored(
@@ -87,7 +89,7 @@ def ghost(rng: Rng, color: RGB | None) -> Figure:
                 ball((0.33, 1.03, 0.445), (0.09, 0.06, 0.05), BLUSH),
             ]
         ),
-        *eyes(0.18, 1.2, 0.49, 0.09),
+        *eyes(0.18, 1.2, 0.49, 0.09, sheet),
     ]
     return Figure(
         parts, Wear((0, 1.6, 0), 0.32, eyes=(0, 1.2, 0.57), gaze=0.19, neck=(0, 0.76, 0), girth=0.53)
@@ -133,7 +135,10 @@ def ice_cream(rng: Rng, color: RGB | None) -> Figure:
         tube((0, 0, 0), (0, 1.0, 0), 0.06, 0.42, WAFFLE, 0.03).painted(Pattern.BANDS, 9, dark(WAFFLE, 0.12)),
         ring((0, 0.97, 0), 0.38, 0.07, dark(WAFFLE, 0.08)),
         ball((0, 1.22, 0), 0.46, scoop),
-        *[ball((0.4 * np.sin(a), 1.04, 0.4 * np.cos(a)), (0.15, 0.1, 0.15), scoop) for a in np.radians(range(0, 360, 45))],
+        *[
+            ball((0.4 * np.sin(a), 1.04, 0.4 * np.cos(a)), (0.15, 0.1, 0.15), scoop)
+            for a in np.radians(range(0, 360, 45))
+        ],
         ball((0, 1.68, 0), 0.36, CREAM if color != COLORS["white"] else PINK),
         ball((0, 1.8, 0), (0.33, 0.26, 0.33), (0.42, 0.25, 0.17), cut=0.1),
         ball((0, 2.08, 0), 0.12, COLORS["red"]),
@@ -205,8 +210,8 @@ def mug(rng: Rng, color: RGB | None) -> Figure:
         ring((0, tall - 0.02, 0), 0.5, 0.07, light(clay, 0.45)),
         tube((0, tall - 0.1, 0), (0, tall + 0.012, 0), 0.46, 0.46, (0.36, 0.22, 0.15), 0.0),
         ring((0.55, 0.5 * tall, 0), 0.27, 0.08, clay, (90, 0, 0)),
-        *mirrored([ball((0.0 + 0.09, 0.55 * tall, 0.49), (0.13, 0.13, 0.05), WHITE)]),
-        tube((0, 0.56 * tall, 0.5), (0, 0.3 * tall, 0.485), 0.2, 0.03, WHITE, 0.02, flat=0.25),
+        *mirrored([tube((0.085, 0.58 * tall, 0.45), (0.085, 0.58 * tall, 0.545), 0.12, 0.12, WHITE, 0.03)]),
+        box((0, 0.58 * tall - 0.085, 0.5), (0.12, 0.12, 0.047), WHITE, 0.03, tilt=(0, 0, 45)),
     ]
     return Figure(parts, Wear((0, tall, 0), 0.42))
 

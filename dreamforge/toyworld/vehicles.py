@@ -180,7 +180,7 @@ def submarine(rng: Rng, color: RGB | None) -> Figure:
         *mirrored(
             [
                 limb((0.2, 0.5, -0.75 * long), (0.5, 0.5, -0.98 * long), 0.1, 0.09, trim),
-                *[tube((0.38, 0.55, z * long), (0.48, 0.55, z * long), 0.16, 0.15, trim, 0.03) for z in (-0.35, 0.1, 0.52)],
+                *[tube((0.38, 0.55, z * long), (0.48, 0.55, z * long), 0.16, 0.15, trim) for z in (-0.35, 0.1, 0.52)],
                 *[ball((0.46, 0.55, z * long), (0.06, 0.11, 0.11), GLASS) for z in (-0.35, 0.1, 0.52)],
             ]
         ),

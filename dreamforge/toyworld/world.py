@@ -25,7 +25,7 @@ RADIUS = 0.9  # of every instance, accessories included
 class Instance:
     """One particular thing, centred on the origin and at most `RADIUS` from it.
 
-    primitives: N of them. table `[N,ROW]`: the same as the kernels read them. distances `[G,G,G]`: the grid behind
+    primitives: N of them. table `[N,33]`: the same as the kernels read them. distances `[G,G,G]`: the grid behind
     ambient occlusion.
     """
 
@@ -103,7 +103,7 @@ def _row(p: Primitive) -> NDArray[np.float64]:
 def sheet(
     prompts: Sequence[str], azimuths: Sequence[float], size: int = 128, elevation: float = 15.0, seed: int = 0
 ) -> NDArray[np.uint8]:
-    """A contact sheet: a row for each prompt, a column for each azimuth (degrees). uint8 `[rows*size, columns*size, 3]`."""
+    """A contact sheet `[rows*size, columns*size, 3]`: a row for each prompt, a column for each azimuth (degrees)."""
     instances = [instance(parse(prompt), seed + row) for row, prompt in enumerate(prompts)]
     pictures = render(instances, orbit(list(azimuths), elevation, size=size), supersample=3)  # [B,K,4,H,W]
     tints = np.random.default_rng(seed).uniform(0.82, 0.96, (len(prompts), 3)).astype(np.float32)
