@@ -30,23 +30,34 @@ def slot_count(step: float) -> int:
     return math.ceil(2 / step) + 1
 
 
-def march(origins: Tensor, directions: Tensor, occupancy: Tensor, step: float, jitter: Tensor | None = None) -> Samples:
-    """Samples every `step` along rays inside the unit sphere, in the occupied cells only; no gradients.
+def march(
+    origins: Tensor,
+    directions: Tensor,
+    occupancy: Tensor,
+    floor: Tensor,
+    step: float,
+    jitter: Tensor | None = None,
+) -> Samples:
+    """Samples every `step` along rays inside the unit sphere, where there is something to see; no gradients.
 
-    origins, directions: `[R,3]`, directions of unit length. occupancy: `[G,G,G]` bool, indexed [x,y,z] over
-    [-1,1]^3. jitter: `[R]` in [0,1), where in its step a ray's samples lie (the middle where None).
+    origins, directions: `[R,3]`, directions of unit length. occupancy: `[G,G,G]` bool, the cells to sample, indexed
+    [x,y,z] over [-1,1]^3. floor: `[G,G,G]` densities that the cells have at least: a ray ends where these alone let
+    less than `STOP` of the light through, so that nothing is spent on what is hidden. jitter: `[R]` in [0,1), where
+    in its step a ray's samples lie (the middle where None).
     """
     origins, directions = origins.detach(), directions.detach()
     jitter = torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter
     if origins.dtype == torch.float32 and backend(origins.device) == "numba":
         from dreamforge.kernels import volume_numba
 
-        inputs = (origins.contiguous(), directions.contiguous(), occupancy.contiguous(), step, jitter.contiguous())
-        return Samples(*volume_numba.march(*inputs))
-    return march_reference(origins, directions, occupancy, step, jitter)
+        rays, grids = (origins.contiguous(), directions.contiguous()), (occupancy.contiguous(), floor.contiguous())
+        return Samples(*volume_numba.march(*rays, *grids, step, jitter.contiguous()))
+    return march_reference(origins, directions, occupancy, floor, step, jitter)
 
 
-def march_reference(origins: Tensor, directions: Tensor, occupancy: Tensor, step: float, jitter: Tensor) -> Samples:
+def march_reference(
+    origins: Tensor, directions: Tensor, occupancy: Tensor, floor: Tensor, step: float, jitter: Tensor
+) -> Samples:
     """`march` in plain torch: all rays at all steps, then the occupied ones."""
     size = occupancy.shape[0]
     along = (origins * directions).sum(-1)
@@ -56,7 +67,9 @@ def march_reference(origins: Tensor, directions: Tensor, occupancy: Tensor, step
     t = near[:, None] + (slots + jitter[:, None]) * step  # [R,S]
     points = origins[:, None] + t[..., None] * directions[:, None]
     x, y, z = ((points + 1) * (0.5 * size)).long().clamp(0, size - 1).unbind(-1)
-    kept = (t < far[:, None]) & occupancy[x, y, z]
+    least = floor[x, y, z] * step
+    lit = torch.exp(least - least.cumsum(-1)) >= STOP
+    kept = (t < far[:, None]) & occupancy[x, y, z] & lit
     offsets = torch.nn.functional.pad(kept.sum(-1).cumsum(0), (1, 0))
     return Samples(points[kept], t[kept], offsets)
 

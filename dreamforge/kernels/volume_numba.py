@@ -13,6 +13,7 @@ from dreamforge.kernels.jit import inline, kernel, prange
 from dreamforge.kernels.volume import STOP, slot_count
 
 ZERO, ONE = np.float32(0), np.float32(1)  # plain numbers would turn the arithmetic around them to double precision
+DEEP = np.float32(-math.log(STOP))  # the optical depth at which a ray ends
 
 
 @inline
@@ -25,8 +26,8 @@ def _chord(ox, oy, oz, dx, dy, dz):
 
 
 @kernel
-def _find(origins, directions, occupancy, step, jitter, slots, counts):
-    """Note the steps of each ray that fall into occupied cells."""
+def _find(origins, directions, occupancy, floor, step, jitter, slots, counts):
+    """Note the steps of each ray that fall into occupied cells, up to where it is sure to have ended."""
     size = occupancy.shape[0]
     half = np.float32(0.5 * size)
     for ray in prange(origins.shape[0]):
@@ -35,14 +36,16 @@ def _find(origins, directions, occupancy, step, jitter, slots, counts):
         near, far = _chord(ox, oy, oz, dx, dy, dz)
         near += jitter[ray] * step
         count = 0
+        passed = ZERO  # optical depth, at least
         for slot in range(slots.shape[1]):
             t = near + np.float32(slot) * step
-            if t >= far:
+            if t >= far or passed > DEEP:
                 break
             i = min(max(int((ox + t * dx + ONE) * half), 0), size - 1)
             j = min(max(int((oy + t * dy + ONE) * half), 0), size - 1)
             k = min(max(int((oz + t * dz + ONE) * half), 0), size - 1)
             slots[ray, count] = slot
+            passed += floor[i, j, k] * step
             count += occupancy[i, j, k]  # without a branch: which way it would go is hard to predict
         counts[ray] = count
 
@@ -60,14 +63,14 @@ def _fill(origins, directions, step, jitter, slots, offsets, points, distances):
 
 
 def march(
-    origins: Tensor, directions: Tensor, occupancy: Tensor, step: float, jitter: Tensor
+    origins: Tensor, directions: Tensor, occupancy: Tensor, floor: Tensor, step: float, jitter: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points `[M,3]`, distances `[M]` and offsets `[R+1]`; see `dreamforge.kernels.volume.march`."""
     rays = (origins.numpy(), directions.numpy())
     along = (np.float32(step), jitter.numpy())
     slots = np.empty((len(origins), slot_count(step)), np.int16)
     offsets = torch.zeros(len(origins) + 1, dtype=torch.int64)
-    _find(*rays, occupancy.numpy(), *along, slots, offsets.numpy()[1:])
+    _find(*rays, occupancy.numpy(), floor.numpy(), *along, slots, offsets.numpy()[1:])
     torch.cumsum(offsets, 0, out=offsets)
     points, distances = torch.empty(int(offsets[-1]), 3), torch.empty(int(offsets[-1]))
     _fill(*rays, *along, slots, offsets.numpy(), points.numpy(), distances.numpy())

@@ -19,20 +19,21 @@ def render_volume(
     background: Tensor,
     query: Callable[[Tensor], tuple[Tensor, Tensor]],
     occupancy: Tensor,
+    floor: Tensor,
     step: float,
     jitter: Tensor | None = None,
 ) -> Views:
     """B pictures on plain backgrounds `[B,3]`, sampled every `step` in the occupied cells of the unit sphere.
 
     query: densities `[M]` and channels `[M,C]` of points `[M,3]`: colours, and where C is 6 normals after them.
-    occupancy: `[G,G,G]` bool over [-1,1]^3. jitter: `[B*H*W]` in [0,1), the place of the samples in their steps.
+    occupancy, floor: `[G,G,G]`, see `dreamforge.kernels.volume.march`. jitter: `[B*H*W]` in [0,1), the place of the samples in their steps.
     """
     origins, directions = (rays.reshape(-1, 3) for rays in cameras.rays())
     parts = []
     for start in range(0, len(origins), CHUNK):
         rays = slice(start, start + CHUNK)
         shift = None if jitter is None else jitter[rays]
-        samples = march(origins[rays], directions[rays], occupancy, step, shift)
+        samples = march(origins[rays], directions[rays], occupancy, floor, step, shift)
         sigmas, channels = query(samples.points)
         color, alpha, distance = composite(sigmas, channels, samples.offsets, samples.t, step)
         parts.append(torch.cat([color, alpha[:, None], distance[:, None]], dim=-1))

@@ -12,6 +12,7 @@ from dreamforge.cameras import Cameras
 from dreamforge.contracts import Mesh, Views
 from dreamforge.kernels.hashgrid import hash_encode
 from dreamforge.rendering.volume import render_volume
+from dreamforge.rng import generator
 
 QUERY = 1 << 18  # points at a time outside rendering
 UPDATE_EVERY = 8  # steps between looks at which cells are occupied
@@ -22,14 +23,25 @@ Query = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Field(nn.Module):
-    """Density and view-independent sRGB colour inside the unit sphere."""
+    """Density and view-independent sRGB colour inside the unit sphere.
+
+    A point's features, added up over the levels of the grid, ARE the logits of its density and colour: a linear
+    decoder. Fitted to pictures for 190 steps, where a decoder with a hidden layer of 32 had come to 22.8 dB, it was
+    at 30.7 dB in the same time, and the step has no large matrix products.
+
+    seed: of the jitter. levels, coarsest, finest: of the grid, in cells a side. table_bits: log2 of a level's entries.
+    samples: along the diameter in training (twice as many in evaluation). cells: a side of the occupancy grid.
+    blob_scale, blob_std: the start, Magic3D's density blob, scale (1 - |x| / std), added to the logit for good.
+    density_scale: density per unit length of a softplus of one; high values make hard surfaces early.
+    learning_rate: of the table.
+    """
 
     def __init__(
         self,
         *,
         seed: int,
         device: torch.device = torch.device("cpu"),
-        levels: int = 8,
+        levels: int = 6,
         coarsest: int = 8,
         finest: int = 96,
         table_bits: int = 16,
@@ -37,8 +49,8 @@ class Field(nn.Module):
         cells: int = 64,
         blob_scale: float = 10.0,
         blob_std: float = 0.5,
-        density_scale: float = 20.0,
-        learning_rate: float = 0.03,
+        density_scale: float = 50.0,
+        learning_rate: float = 0.06,
     ) -> None:
         super().__init__()
         growth = (finest / coarsest) ** (1 / max(1, levels - 1))
@@ -48,6 +60,7 @@ class Field(nn.Module):
         self.table = nn.Parameter(torch.zeros(levels, 1 << table_bits, 4, device=device))
         self.register_buffer("seen", torch.zeros(cells, cells, cells, device=device))
         self.register_buffer("occupied", torch.zeros(cells, cells, cells, dtype=torch.bool, device=device))
+        self.register_buffer("floor", torch.zeros(cells, cells, cells, device=device))
         self.register_buffer("renders", torch.zeros((), dtype=torch.int64))
         self._look(torch.full((cells**3, 3), 0.5, device=device))
 
@@ -60,9 +73,10 @@ class Field(nn.Module):
     def query_with_normals(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Densities `[M]`, and colours and unit normals `[M,6]`: the density falls fastest along the normal.
 
-        By central differences across the finest cell: the exact gradient of trilinear cells jumps at their faces.
+        By central differences over a few of the finest cells: the exact gradient of trilinear cells jumps at their
+        faces, and the density inside a surface is rough where nothing shows it.
         """
-        reach = 1.0 / self.resolutions[-1]
+        reach = 3.0 / self.resolutions[-1]
         offsets = reach * torch.eye(3, device=points.device)
         falls = [self.query(points - offset)[0] - self.query(points + offset)[0] for offset in offsets]
         sigmas, colors = self.query(points)
@@ -76,13 +90,13 @@ class Field(nn.Module):
         """
         if not self.training:
             return self._still(cameras, background, self.query_with_normals)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.renders))
+        random = generator(self.seed, "field jitter", int(self.renders))
         self.renders += 1
-        jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=generator).to(background)
-        return render_volume(cameras, background, self.query, self.occupied, 2 / self.samples, jitter)
+        jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=random).to(background)
+        return render_volume(cameras, background, self.query, self.occupied, self.floor, 2 / self.samples, jitter)
 
     def _still(self, cameras: Cameras, background: Tensor, query: Query) -> Views:
-        return render_volume(cameras, background, query, self.occupied, 1 / self.samples)
+        return render_volume(cameras, background, query, self.occupied, self.floor, 1 / self.samples)
 
     def param_groups(self) -> list[dict[str, Any]]:
         """One group, the table; see `dreamforge.contracts.Scene`."""
@@ -112,6 +126,7 @@ class Field(nn.Module):
         sigmas = self._densities((corners + place) * (2 / cells) - 1).view_as(self.seen)
         torch.maximum(DECAY * self.seen, sigmas, out=self.seen)
         near = nn.functional.max_pool3d(self.seen[None], 3, stride=1, padding=1)[0]
+        self.floor.copy_(-nn.functional.max_pool3d(-sigmas[None], 3, stride=1, padding=1)[0])
         torch.gt(near * (2 / self.samples), VISIBLE, out=self.occupied)
 
     def _densities(self, points: Tensor) -> Tensor:
@@ -123,6 +138,7 @@ class Field(nn.Module):
         from dreamforge.export.surface import mesh_from_density
 
         axis = torch.linspace(-1, 1, resolution, device=self.table.device)
-        density = self._densities(torch.cartesian_prod(axis, axis, axis))
+        points = torch.cartesian_prod(axis, axis, axis)
+        density = self._densities(points) * (points.norm(dim=-1) < 1)  # rays see nothing outside
         grid = density.view(resolution, resolution, resolution).cpu().numpy()
         return mesh_from_density(grid, lambda cameras, background: self._still(cameras, background, self.query))
