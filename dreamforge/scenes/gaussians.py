@@ -48,14 +48,14 @@ class Gaussians(nn.Module):
         max_count: Count = 8000,
         ball: NonNegative = 0.6,
         position_lr: NonNegative = 0.003,
-        scale_lr: NonNegative = 0.02,
+        scale_lr: NonNegative = 0.03,
         rotation_lr: NonNegative = 0.02,
-        opacity_lr: NonNegative = 0.05,
+        opacity_lr: NonNegative = 0.1,
         color_lr: NonNegative = 0.05,
         densify_every: Count = 25,
         densify_from: Fraction = 0.1,
         densify_until: Fraction = 0.7,
-        growth: NonNegative = 0.15,
+        growth: NonNegative = 0.2,
         prune_opacity: Fraction = 0.02,
     ) -> None:
         super().__init__()
@@ -116,8 +116,8 @@ class Gaussians(nn.Module):
 
     def regularizers(self, views: Views) -> dict[str, Tensor]:
         """Against fog: "sparsity", mean sqrt(alpha^2 + 0.01); "opaque" and "opacity", mean binary entropy of the
-        views' alpha and of the Gaussians' opacities. Against needles and blobs: "scale", mean longest axis over
-        its start, squared; "needle", how far the longest axis exceeds three times the middle one."""
+        views' alpha and of the Gaussians' opacities. Against blobs: "scale", mean square of the longest axis. Against
+        needles: "needle", mean of what the longest axis exceeds three times the middle one by, as a ratio."""
         alpha, opacities = (x.clamp(1e-3, 1 - 1e-3) for x in (views.alpha, self.opacities))
         _, middle, longest = self.scales.sort(dim=-1).values.unbind(-1)
         return {
