@@ -25,7 +25,8 @@ def fuse(views: Views, cameras: Cameras, resolution: int) -> np.ndarray:
     Hollows are beyond it: there each view that sees the surface near a point, or sees past it, gives its distance
     along the ray times the cosine of incidence; points farther than the band behind a surface are hidden from that
     view. The mean of the middle half of these counts, since the mean depth of splats is noisy where colours are
-    flat. The greater of both distances is the answer.
+    flat; it is also too deep by about a Gaussian's thickness, which the outlines give away and which is taken off.
+    The greater of both distances is the answer.
     """
     alpha, depth = views.alpha[:, 0].numpy(), views.depth[:, 0].numpy()
     outlines = np.stack([_outline_distance(a) for a in alpha])
@@ -33,11 +34,15 @@ def fuse(views: Views, cameras: Cameras, resolution: int) -> np.ndarray:
     seen = np.where(alpha > 0.5, depth, np.nan)
     slope = np.hypot(*np.gradient(seen, axis=(1, 2))) * focal / seen
     facing = np.nan_to_num(1 / np.sqrt(1 + slope**2), nan=0.0).astype(np.float32)  # 0 along outlines: not used
+    cell = 2 / (resolution - 1)
     hull, fused = _distances(
         cameras.w2c[:, :3].contiguous().numpy(), cameras.focal.numpy(), outlines, depth, facing, resolution,
-        BAND * 2 / (resolution - 1), GRAZING,
+        BAND * cell, GRAZING,
     )  # fmt: skip
-    return np.maximum(hull, gaussian_filter(fused, SMOOTH))
+    # the surface touches its hull nearly everywhere on convex parts: what depth says there is its bias
+    at_hull = (np.abs(hull) < 0.5 * cell) & (np.abs(fused) < 0.5 * BAND * cell)
+    bias = np.median(fused[at_hull] - hull[at_hull]) if at_hull.any() else 0.0
+    return np.maximum(hull, gaussian_filter(fused - bias, SMOOTH))
 
 
 def _outline_distance(alpha: np.ndarray) -> np.ndarray:
