@@ -1,9 +1,10 @@
 """3D Gaussian splatting: Gaussians to pictures, and gradients back, for a batch of views in one call.
 
 Each Gaussian is projected to an ellipse (EWA: the perspective map made affine at its centre), `DILATION` square
-pixels are added to its covariance so that it never slips between pixel centres, its opacity is scaled by the root of
-how much that enlarges its area (Mip-Splatting, arXiv 2311.16493: so that a scene looks the same at any image size),
-and the ellipses are composited front to back by the depth of their centres. The rules that the torch reference and the kernels share:
+pixels are added to its covariance so that it never slips between pixel centres, its opacity is divided by how much
+that enlarges its area (Mip-Splatting, arXiv 2311.16493: so that a scene looks the same at any image size), and the
+ellipses are composited front to back by the depth of their centres. The rules that the torch reference and the
+kernels share:
 
 - alpha = min(opacity exp(-d/2), MAX_ALPHA), d the squared Mahalanobis distance of the pixel centre; below ALPHA_CUT
   a pixel is left alone;

@@ -22,7 +22,9 @@ MAX_ALPHA, MIN_TRANSMITTANCE = np.float32(splat.MAX_ALPHA), np.float32(splat.MIN
 LOG_CUT = np.float32(math.log(splat.ALPHA_CUT))
 PIXELS = TILE * TILE
 STOP_EVERY = 8
+# Offsets into a tile's buffer are unsigned: a signed index may be negative, and testing for that costs the SIMD.
 P1, P2, P3, P4, P5, P6, P7, P8 = [np.uint64(i * PIXELS) for i in range(1, 9)]
+SIDE = np.uint64(TILE)
 
 ONE, HALF = np.float32(1.0), np.float32(0.5)
 # exp(y) on [-0.7, 0] by Chebyshev interpolation; exp(x) = exp(x / 8)^8 holds to 3e-6 down to x = -5.6.
@@ -102,9 +104,9 @@ def bin_rows(bits, boxes, offsets, tiles_x, starts, entries):
 @inline
 def pixel_span(y, reach, top):
     """The tile's pixels (first, last) in the rows that a box of half height `reach` about `y` touches."""
-    low = max(int(math.ceil(y - reach - HALF)) - top, 0)
-    high = min(int(math.floor(y + reach - HALF)) - top + 1, TILE)
-    return np.uint64(low * TILE), np.uint64(max(high, low) * TILE)
+    low = max(math.ceil(y - reach - HALF), float(top))  # in floats, where a vast reach does not overflow
+    high = max(min(math.floor(y + reach - HALF) + 1.0, float(top + TILE)), low)
+    return np.uint64(int(low) - top) * SIDE, np.uint64(int(high) - top) * SIDE
 
 
 @inline

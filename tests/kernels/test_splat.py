@@ -64,7 +64,7 @@ def test_matches_reference(size: tuple[int, int]) -> None:
     assert_parity(gaussians(400), cameras(3, *size))
 
 
-@pytest.mark.parametrize("scale", [1e-6, 0.005, 0.6, 50.0])
+@pytest.mark.parametrize("scale", [1e-6, 0.005, 0.6, 50.0, 1e5])
 def test_matches_reference_at_any_scale(scale: float) -> None:
     assert_parity(gaussians(60, scale=scale), cameras(2))
 
