@@ -8,10 +8,9 @@ and where each value came from.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,11 +141,16 @@ def explain(recipe: str, overrides: Sequence[str] = ()) -> list[str]:
     """A recipe in full, a line `key.path=value  # origin` for each value; the part before # is an override."""
     config, origins = load(recipe, overrides)
     leaves = list(_leaves(plain(config), ""))
-    texts = [f"{path}={json.dumps(value) if not isinstance(value, str) else value}" for path, value in leaves]
+    texts = [f"{path}={_as_yaml(value)}" for path, value in leaves]
     width = min(60, max(map(len, texts)))
     return [
         f"{text:{width}}  # {origins.get(path, 'default')}" for text, (path, _) in zip(texts, leaves, strict=True)
     ]
+
+
+def _as_yaml(value: Any) -> str:
+    """A value on one line, as an override would write it."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
 
 
 def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -220,37 +224,42 @@ def _parse_override(text: str) -> dict[str, Any]:
 
 
 def _merge(below: Any, above: Any, source: str, origins: dict[str, str], path: str) -> Any:
-    """`above` laid over `below`. Naming another component drops the options of the one it replaces."""
+    """`above` laid over `below`: mappings by key, lists of mappings by index, anything else replaced."""
+    component = path.rpartition(".")[2] in COMPONENT_KEYS
+    if component and isinstance(above, str):
+        above = {"name": above}
     if isinstance(above, list) and all(isinstance(item, dict) for item in above):
-        above = {str(index): item for index, item in enumerate(above)}
-    if isinstance(below, list) and isinstance(above, dict) and above:
-        merged = list(below)
-        for key, value in above.items():
-            where = f"{path}.{key}"
-            if not key.isdigit() or int(key) > len(merged):
-                raise UserError(f"{where}: the list has {len(merged)} elements; use an index from 0 to {len(merged)}")
-            if int(key) == len(merged):
-                merged.append({})
-            merged[int(key)] = _merge(merged[int(key)], value, source, origins, where)
-        return merged
-    if isinstance(above, dict) and not _is_schedule(above) and (not below or isinstance(below, dict | str)):
-        below = {"name": below} if isinstance(below, str) else dict(below or {})
-        if "name" in above and "name" in below and above["name"] != below["name"] and path.rpartition(".")[2] in _KINDS:
-            below = {}
-            for key in [key for key in origins if key.startswith(f"{path}.")]:
-                del origins[key]
-        if above and all(key.isdigit() for key in above) and not below and path == "stages":
-            return _merge([], above, source, origins, path)
-        for key, value in above.items():
-            below[key] = _merge(below.get(key), value, source, origins, f"{path}.{key}" if path else key)
-        return below
-    origins[path] = source
-    if isinstance(below, dict) and isinstance(above, str) and path.rpartition(".")[2] in _KINDS:
-        return _merge(below, {"name": above}, source, origins, path)
-    return above
+        return _merge_list(below or [], enumerate(above), source, origins, path)
+    if isinstance(below, list) and isinstance(above, dict):
+        return _merge_list(below, above.items(), source, origins, path)
+    if not isinstance(above, dict) or _is_schedule(above):
+        origins[path] = source
+        return above
+    merged = dict(below) if isinstance(below, dict) and not _is_schedule(below) else {}
+    if component and "name" in above and above["name"] != merged.get("name"):
+        merged = {}  # another component: the options of the one it replaces mean nothing to it
+        for key in [key for key in origins if key.startswith(f"{path}.")]:
+            del origins[key]
+    for key, value in above.items():
+        merged[key] = _merge(merged.get(key), value, source, origins, f"{path}.{key}" if path else str(key))
+    return merged
 
 
-_KINDS = {"prior", "scene", "objective", "cameras", "timesteps"}
+def _merge_list(
+    below: list[Any], above: Iterable[tuple[Any, Any]], source: str, origins: dict[str, str], path: str
+) -> list[Any]:
+    merged = list(below)
+    for key, value in above:
+        if not str(key).isdigit() or int(key) > len(merged):
+            raise UserError(f"{path}.{key}: the list has {len(merged)} elements; use an index from 0 to {len(merged)}")
+        if int(key) == len(merged):
+            merged.append({})
+        merged[int(key)] = _merge(merged[int(key)], value, source, origins, f"{path}.{key}")
+    return merged
+
+
+COMPONENT_KEYS = {"prior", "scene", "objective", "cameras", "timesteps"}
+"""The keys whose values name a component, as text or as {name: …, option: value}."""
 
 
 def _dataclass(schema: type, tree: Any, path: str) -> Any:
@@ -261,11 +270,14 @@ def _dataclass(schema: type, tree: Any, path: str) -> Any:
     for key in tree:
         if key not in hints:
             raise UserError(f"{path + '.' if path else ''}{key}: no such key{did_you_mean(str(key), hints)}")
-    values = {key: _value(value, hints[key], f"{path}.{key}" if path else key) for key, value in tree.items()}
-    config = schema(**values)
-    for name, hint in hints.items():  # components left at their default have unchecked, empty options
-        if name not in tree and isinstance(getattr(config, name), Component):
-            setattr(config, name, _value(getattr(config, name).name, hint, f"{path}.{name}"))
+    config = schema()
+    for key, hint in hints.items():
+        default = getattr(config, key)
+        value = tree.get(key, default.name if isinstance(default, Component) else default)
+        if isinstance(default, Component) and isinstance(value, dict):
+            value = {"name": default.name, **value}
+        if key in tree or isinstance(default, Component):
+            setattr(config, key, _value(value, hint, f"{path}.{key}" if path else key))
     return config
 
 
@@ -297,7 +309,7 @@ def _component(value: Any, kind: str, path: str) -> Component:
     return Component(
         tree["name"],
         {
-            key: check_value(tree[key], annotation, f"{path}.{key}") if key in tree else default
+            key: check_value(tree.get(key, default), annotation, f"{path}.{key}")
             for key, (annotation, default) in options.items()
         },
     )

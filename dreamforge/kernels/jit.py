@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -9,24 +10,28 @@ from pathlib import Path
 from typing import Any
 
 
-def _cache_folder() -> str:
-    """Where compiled kernels are kept: beside the package when that is writable, else the user's cache."""
-    package = Path(__file__).resolve().parent
-    if os.access(package, os.W_OK):
-        return ""  # Numba's own default, __pycache__ beside each file
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    for folder in (home / "dreamforge" / "numba", Path(tempfile.gettempdir()) / "dreamforge-numba"):
+def _cache_folder() -> Path:
+    """Where compiled kernels are kept: beside the package when that is writable, else in the user's cache.
+
+    Named by a digest of all sources that hold kernels, since Numba itself notices changes only in the file of the
+    kernel called, not in the helpers and constants it imports.
+    """
+    package = Path(__file__).resolve().parent.parent
+    sources = sorted([*package.glob("kernels/*.py"), *package.glob("*/kernels.py")])
+    digest = hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
+    user = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    for place in (package / "kernels" / "__pycache__", user / "dreamforge", Path(tempfile.gettempdir())):
+        folder = place / f"numba-{digest}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(folder, os.W_OK):
-            return str(folder)
-    return ""
+            return folder
+    return Path(tempfile.mkdtemp(prefix="dreamforge-numba-"))
 
 
-if "NUMBA_CACHE_DIR" not in os.environ and (folder := _cache_folder()):
-    os.environ["NUMBA_CACHE_DIR"] = folder
+os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_folder()))
 
 import numba  # noqa: E402  (the cache folder must be known first)
 import torch  # noqa: E402
