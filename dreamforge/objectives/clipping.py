@@ -1,0 +1,16 @@
+"""Limits on the gradient that an objective returns, applied after its weighting and before the loss."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def clip_values(grad: Tensor, limit: float) -> Tensor:
+    """Every element clamped to [-limit, limit] (score clipping, arXiv 2303.15413)."""
+    return grad.clamp(-limit, limit)
+
+
+def clip_pixels(grad: Tensor, limit: float) -> Tensor:
+    """Pixel-wise gradient clipping (PGC-3D, arXiv 2310.12474): a pixel's channels `[B,C,H,W]` are scaled together so
+    that none exceeds the limit, which keeps their ratio and so the hue that the pixel is pulled to."""
+    return grad * (limit / grad.abs().amax(1, keepdim=True).clamp(min=limit))

@@ -1,0 +1,56 @@
+"""Paths through a prior's noise levels, shared by the objectives that compare two points on them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor
+
+from dreamforge.contracts import Prior, PromptConditions
+from dreamforge.priors.guidance import guided
+from dreamforge.priors.noise import NoiseProcess
+
+Weight = Literal["sigma2", "uniform"]
+"""The weightings that `NoiseProcess.weight` knows."""
+
+
+def sigma_bar(noise: NoiseProcess, t: Tensor, like: Tensor) -> Tensor:
+    """sigma_t / alpha_t, the noise per unit of signal, shaped `[B,1,...]` to multiply `like` `[B,...]`."""
+    alpha, sigma = noise.alpha_sigma(t, like)
+    return sigma / alpha
+
+
+def less_noisy(noise: NoiseProcess, t: Tensor, fraction: float) -> Tensor:
+    """The timesteps a fraction of T below `t` `[B]`, at least 0."""
+    return (t - round(fraction * noise.steps)).clamp(min=0)
+
+
+def ddim_step(
+    noise: NoiseProcess, z_t: Tensor, eps: Tensor, t: Tensor, to: Tensor, fresh: Tensor | None = None
+) -> Tensor:
+    """From z_t at timesteps `t` to timesteps `to`, along the straight line that `eps` points out.
+
+    With z_bar = z_t / alpha_t this is Euler's z_bar_to = z_bar_t + (sigma_bar_to - sigma_bar_t) eps, toward either
+    more or less noise. `fresh` noise makes it DDIM's eta = 1, toward less noise only: the ancestral step of DDPM.
+    """
+    kept = eps
+    if fresh is not None:
+        ratio = sigma_bar(noise, to, z_t) / sigma_bar(noise, t, z_t)
+        kept = ratio * eps + (1 - ratio**2).sqrt() * fresh
+    return noise.add(noise.clean(z_t, eps, t), kept, to)
+
+
+def invert(prior: Prior, z: Tensor, t: Tensor, prompt: PromptConditions, scale: float, stride: float) -> Tensor:
+    """DDIM inversion: the noised picture z_t `[B,...]` at timesteps `t` that the prior itself assigns to a clean z.
+
+    The prediction has guidance `scale` (0: the negative condition alone). Levels lie `stride` (a fraction of T) apart,
+    counted down from each t to 0, where z has no noise. ceil(max t / stride) forwards, one after the other.
+    """
+    hop = max(1, round(stride * prior.noise.steps))
+    hops = -(-int(t.max()) // hop)
+    levels = [(t - hop * (hops - k)).clamp(min=0) for k in range(hops + 1)]
+    z_t = prior.noise.alpha_sigma(levels[0], z)[0] * z
+    for low, high in pairwise(levels):
+        z_t = ddim_step(prior.noise, z_t, guided(prior, z_t, low, prompt, scale), low, high)
+    return z_t

@@ -1,0 +1,125 @@
+"""Priors for identities that hold for any network, and pieces that the tests of several objectives share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dreamforge.contracts import Condition, Prior
+from dreamforge.priors.analytic import Analytic
+from dreamforge.priors.noise import NoiseProcess, Prediction
+
+F64 = torch.float64
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=F64, generator=torch.Generator().manual_seed(seed))
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def antithetic(count: int, size: int) -> Tensor:
+    """Noise whose mean is exactly 0, so that expectations of what is linear in it are exact."""
+    half = draw(count // 2, size, seed=9)
+    return torch.cat([half, -half])
+
+
+def noise_from_zero() -> NoiseProcess:
+    """Stable Diffusion's schedule with a noise-free timestep 0."""
+    noise = NoiseProcess.stable_diffusion(dtype=F64)
+    noise.alphas[0], noise.sigmas[0] = 1, 0
+    return noise
+
+
+def gaussian(std: float, noise: NoiseProcess | None = None) -> Analytic:
+    """The prior N((1,-2), std²), whatever the prompt."""
+    return Analytic(means=[[1.0, -2.0]], stds=[std], noise=noise or NoiseProcess.stable_diffusion(dtype=F64))
+
+
+MEAN = torch.tensor([1.0, -2.0], dtype=F64)
+
+
+def bars(noise: NoiseProcess, t: Tensor) -> Tensor:
+    """sigma_t / alpha_t, `[B,1]`."""
+    return (noise.sigmas / noise.alphas)[t][:, None]
+
+
+def slope(bar: Tensor, std: float) -> Tensor:
+    """f: the noise prediction of a Gaussian is f (z_bar - m)."""
+    return bar / (std**2 + bar**2)
+
+
+class Network:
+    """A prior that is a random two-layer network, different for each prompt. Remembers (t, prompts) of each call."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, noise: NoiseProcess | None = None) -> None:
+        self.noise = noise or NoiseProcess.stable_diffusion(dtype=F64)
+        self.asked: list[tuple[list[int], list[str]]] = []
+
+    def condition(self, prompts: Sequence[str], *_: object) -> Condition:
+        return Condition(prompts[0])
+
+    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        self.asked.append((t.tolist(), [condition.data for condition in conditions]))
+        inputs = torch.cat([z_t.flatten(1), t[:, None].to(z_t) / self.noise.steps], 1)
+        size = inputs.shape[1]
+        answers = []
+        for condition in conditions:
+            seed = sum(condition.data.encode()) + 1
+            hidden = torch.tanh(inputs @ draw(size, 16, seed=seed) + draw(16, seed=seed + 1))
+            answers.append((hidden @ draw(16, size - 1, seed=seed + 2)).view_as(z_t) / 4)
+        return answers
+
+    def eps(self, z_t: Tensor, t: Tensor, prompt: str) -> Tensor:
+        """One prediction, for a test's own arithmetic."""
+        return self.predict(z_t, t, [Condition(prompt)])[0]
+
+
+class Perfect:
+    """A prior that recognizes the noise in z exactly, whatever the prompt."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, z: Tensor) -> None:
+        self.noise, self.z = NoiseProcess.stable_diffusion(dtype=F64), z
+
+    def condition(self, prompts: Sequence[str], *_: object) -> Condition:
+        return Condition(prompts[0])
+
+    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        alpha, sigma = self.noise.alpha_sigma(t, z_t)
+        return [(z_t - alpha * self.z) / sigma] * len(conditions)
+
+
+class Reparametrized:
+    """The denoiser of another prior behind a network that predicts something else, flow matching at equal
+    noise-to-signal ratio included."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, inner: Prior, prediction: Prediction) -> None:
+        self.inner = inner
+        alphas, sigmas = inner.noise.alphas, inner.noise.sigmas
+        total = alphas + sigmas if prediction == "flow" else torch.ones_like(alphas)
+        self.noise = NoiseProcess(alphas / total, sigmas / total, prediction)
+
+    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        alpha, sigma = self.noise.alpha_sigma(t, z_t)
+        inner_alpha, _ = self.inner.noise.alpha_sigma(t, z_t)
+        answers = []
+        for eps in self.inner.predict(z_t / alpha * inner_alpha, t, conditions):
+            clean = (z_t - sigma * eps) / alpha
+            output = {
+                "epsilon": eps,
+                "v_prediction": alpha * eps - sigma * clean,
+                "flow": eps - clean,
+                "sample": clean,
+            }[self.noise.prediction]
+            answers.append(self.noise.epsilon(output, z_t, t))
+        return answers
