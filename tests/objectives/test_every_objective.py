@@ -1,0 +1,92 @@
+"""What holds for every objective: shapes, parametrizations, a prior that is never wrong, a recipe."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dreamforge import config
+from dreamforge.components import KINDS
+from dreamforge.contracts import Distilled, Prior
+from dreamforge.objectives import OBJECTIVES
+from dreamforge.priors.analytic import Analytic
+from dreamforge.priors.noise import NoiseProcess
+from tests.conftest import conditions
+from tests.objectives.networks import F64, Perfect, Reparametrized, draw, seeded
+
+T = torch.tensor([20, 300, 600, 980])
+SHAPES = [(4, 2), (4, 4, 8, 8)]
+"""A point in the plane and a latent; a set of four views for those who need one."""
+
+DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd"})
+"""Those that ask for nothing where every prediction is right."""
+
+SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})
+"""Those that weigh by sigma_bar or evenly, and not by alpha, which another noise process changes."""
+
+
+def ask(name: str, z: Tensor, prior: Prior, prompts: Any = None, **options: Any) -> Distilled:
+    objective: Callable[..., Distilled] = OBJECTIVES[name]
+    options |= {"progress": 0.3, "generator": seeded(), "weight": "uniform"}
+    known = inspect.signature(objective).parameters
+    chosen = {key: value for key, value in options.items() if key in known}
+    return objective(z, T, draw(*z.shape, seed=1).to(z), prior, prompts or conditions(prior, 4), **chosen)
+
+
+def mixture(channels: int, dtype: torch.dtype = F64) -> Analytic:
+    means = [draw(channels, seed=seed).tolist() for seed in range(3)]
+    prompts = {"y": [1.0, 0.5, 0.0], "": [0.2, 0.2, 1.0]}
+    noise = NoiseProcess.stable_diffusion(dtype=dtype)
+    return Analytic(means=means, stds=[0.4, 0.7, 1.0], prompts=prompts, noise=noise)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_gradients_are_finite_and_shaped_like_the_latent(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """The same numbers from the same generator, too: nothing is drawn anywhere else."""
+    z, prior = draw(*shape).to(dtype), mixture(shape[1], dtype)
+    grad = ask(name, z, prior).grad
+    assert grad.shape == z.shape and grad.dtype == dtype
+    assert grad.isfinite().all() and grad.abs().max() > 1e-6
+    assert torch.equal(ask(name, z, prior).grad, grad)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample", "flow"])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a2_gradients_do_not_depend_on_what_the_network_predicts(
+    name: str, prediction: str, shape: tuple[int, ...]
+) -> None:
+    """The same denoiser behind another parametrization; in flow matching (at equal sigma_bar) up to each item's
+    weight for those that weigh by alpha."""
+    inner, z = mixture(shape[1]), draw(*shape)
+    prompt = conditions(inner, 4)
+    expected = ask(name, z, inner, prompt).grad
+    grad = ask(name, z, Reparametrized(inner, prediction), prompt).grad  # type: ignore[arg-type]
+    if prediction == "flow" and name not in SAME_WEIGHT_IN_FLOW:
+        grad, expected = (torch.nn.functional.normalize(g.flatten(1)) for g in (grad, expected))
+    assert torch.allclose(grad, expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_t_gen_1_a21_a_prior_that_sees_the_noise_asks_for_nothing(name: str) -> None:
+    """Catches unequal coefficients of predictions and noise, and a z_t noised otherwise than said."""
+    z = draw(4, 3, 2, 2)
+    assert torch.allclose(ask(name, z, Perfect(z)).grad, 0 * z, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_has_a_recipe_and_a_described_signature(name: str) -> None:
+    stages = config.load(name if name != "sds" else "splats")[0].stages
+    assert name in {stage.objective.name for stage in stages}
+    parameters = inspect.signature(OBJECTIVES[name]).parameters
+    assert list(parameters)[:5] == ["z", "t", "eps", "prior", "prompt"]
+    for key, parameter in list(parameters.items())[5:]:
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert (parameter.default is inspect.Parameter.empty) == (key in KINDS["objectives"].supplied)
