@@ -8,7 +8,7 @@ import trimesh
 
 from dreamforge.contracts import Mesh
 
-FLOATER = 0.002  # share of the largest part's area below which a part is dropped: an eye is kept, a speck is not
+FLOATER = 0.005  # share of the largest part's area below which a part is dropped: an eye is kept, a speck is not
 SMOOTHING_STEPS = 6  # of Taubin's filter: takes off the marching-cubes steps, keeps the volume
 
 
@@ -35,7 +35,7 @@ def clean(mesh: Mesh, faces: int) -> Mesh:
         raise ValueError("nothing is left of the surface after clean-up: it had no face with an area")
     if shape.volume < 0:
         shape.invert()
-    return with_normals(Mesh(shape.vertices.astype(np.float32), shape.faces.astype(np.int32)))
+    return with_normals(Mesh(np.array(shape.vertices, np.float32, subok=False), np.array(shape.faces, np.int32, subok=False)))
 
 
 def with_normals(mesh: Mesh) -> Mesh:
@@ -55,9 +55,8 @@ def _without_floaters(shape: trimesh.Trimesh) -> trimesh.Trimesh:
     area = np.bincount(label, shape.area_faces)
     corners = shape.triangles
     volume = np.bincount(label, np.einsum("fi,fi->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
-    keep = area >= FLOATER * area.max()
-    if volume[area.argmax()] > 0:
-        keep &= volume > 0
+    outward = np.sign(volume[area.argmax()]) or 1.0
+    keep = (area >= FLOATER * area.max()) & (volume * outward >= 0)
     shape.update_faces(keep[label])
     shape.remove_unreferenced_vertices()
     return shape

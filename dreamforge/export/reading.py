@@ -22,13 +22,14 @@ def read(path: Path) -> Mesh:
         scene = trimesh.load_scene(path, process=False)
     except Exception as error:  # readers of third-party files fail in every way there is
         raise ValueError(f"{path}: not a readable {path.suffix} file ({error})") from error
-    shapes = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
-    if not shapes:
+    nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
+    if not nodes:
         raise ValueError(f"{path}: there is no triangle in it")
-    shape = trimesh.util.concatenate(shapes)
+    parts, normals = zip(*(_placed(scene, node) for node in nodes), strict=True)
+    shape = trimesh.util.concatenate(parts)
     mesh = Mesh(
-        np.asarray(shape.vertices, np.float32), np.asarray(shape.faces, np.int32),
-        np.asarray(shape.vertex_normals, np.float32),
+        np.array(shape.vertices, np.float32, subok=False), np.array(shape.faces, np.int32, subok=False),
+        np.concatenate(normals).astype(np.float32),
     )  # fmt: skip
     visual = shape.visual
     if visual.kind == "texture":
@@ -41,6 +42,20 @@ def read(path: Path) -> Mesh:
     elif visual.kind is not None:
         mesh.colors = np.asarray(visual.vertex_colors[:, :3], np.float32) / 255
     return mesh
+
+
+def _has_faces(scene: trimesh.Scene, node: str) -> bool:
+    part = scene.geometry[scene.graph[node][1]]
+    return isinstance(part, trimesh.Trimesh) and len(part.faces) > 0
+
+
+def _placed(scene: trimesh.Scene, node: str) -> tuple[trimesh.Trimesh, np.ndarray]:
+    """A part in world coordinates and its normals as the file has them (trimesh forgets those on its way)."""
+    transform, name = scene.graph[node]
+    normals = scene.geometry[name].vertex_normals @ np.linalg.inv(transform[:3, :3])
+    part = scene.geometry[name].copy()
+    part.apply_transform(transform)
+    return part, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _base_color(material: PBRMaterial | SimpleMaterial) -> tuple[np.ndarray | None, np.ndarray]:

@@ -1,0 +1,64 @@
+"""Known objects, no two of whose sides are alike, and scenes that show them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import trimesh
+from torch import Tensor
+
+from dreamforge.cameras import Cameras
+from dreamforge.contracts import Mesh, Views
+from dreamforge.export.surface import Render, mesh_from_views
+from dreamforge.rendering.raster import render_mesh
+
+
+def joined(parts: list[tuple[trimesh.Trimesh, tuple[float, float, float]]]) -> Mesh:
+    """One mesh of several parts, each of a colour that darkens toward the bottom."""
+    vertices = np.concatenate([part.vertices for part, _ in parts]).astype(np.float32)
+    offsets = np.cumsum([0, *(len(part.vertices) for part, _ in parts)])
+    faces = np.concatenate([part.faces + offset for (part, _), offset in zip(parts, offsets, strict=False)])
+    normals = np.concatenate([part.vertex_normals for part, _ in parts]).astype(np.float32)
+    colors = np.concatenate([np.tile(color, (len(part.vertices), 1)) for part, color in parts])
+    colors = (colors * (0.75 + 0.25 * vertices[:, 1:2])).clip(0, 1).astype(np.float32)
+    return Mesh(vertices, faces.astype(np.int32), normals, colors)
+
+
+def ball(radius: float, center: tuple[float, float, float]) -> trimesh.Trimesh:
+    shape = trimesh.creation.icosphere(4, radius)
+    shape.apply_translation(center)
+    return shape
+
+
+def figure() -> Mesh:
+    """A body with a blue nose in front (+Z), a red ear on its left (+X), a thin green leg and a handle behind."""
+    leg = trimesh.creation.cylinder(0.05, 0.5, sections=24).subdivide().subdivide()
+    leg.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0)))
+    leg.apply_translation((-0.15, -0.55, 0.0))
+    handle = trimesh.creation.torus(0.2, 0.04, 48, 16)
+    handle.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (0, 1, 0)))
+    handle.apply_translation((0.0, 0.0, -0.5))
+    return joined([
+        (ball(0.4, (0, 0, 0)), (0.85, 0.65, 0.4)), (ball(0.15, (0, 0, 0.45)), (0.1, 0.2, 0.9)),
+        (ball(0.18, (0.35, 0.4, 0)), (0.9, 0.1, 0.1)), (leg, (0.1, 0.7, 0.2)), (handle, (0.5, 0.5, 0.55)),
+    ])  # fmt: skip
+
+
+def showing(mesh: Mesh) -> Render:
+    """A scene's `render` that shows a mesh."""
+
+    def render(cameras: Cameras, background: Tensor) -> Views:
+        return render_mesh(mesh, cameras, background)
+
+    return render
+
+
+def scene_of(mesh: Mesh) -> SimpleNamespace:
+    """As much of a scene as an export needs."""
+    render = showing(mesh)
+    return SimpleNamespace(render=render, to_mesh=lambda resolution: mesh_from_views(render, resolution))
+
+
+def volume(mesh: Mesh) -> float:
+    return float(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume)
