@@ -40,7 +40,8 @@ def _corners(x, y, z, resolution, entries):
     y0, y1, z0, z1 = j * PRIME_Y, (j + 1) * PRIME_Y, k * PRIME_Z, (k + 1) * PRIME_Z
     a, b, c, d = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
     m, n = entries - 1, i + 1
-    return ((i ^ a) & m, (n ^ a) & m, (i ^ b) & m, (n ^ b) & m, (i ^ c) & m, (n ^ c) & m, (i ^ d) & m, (n ^ d) & m), (u, v, w)
+    low = ((i ^ a) & m, (n ^ a) & m, (i ^ b) & m, (n ^ b) & m)
+    return (*low, (i ^ c) & m, (n ^ c) & m, (i ^ d) & m, (n ^ d) & m), (u, v, w)
 
 
 @inline
@@ -53,7 +54,7 @@ def _weights(u, v, w):
 
 @functools.cache
 def _kernels(features: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """The three passes, compiled for a number of features a level, which lets the compiler keep them in one register."""
+    """The three passes for a fixed number of features a level, so that the compiler keeps them in one register."""
 
     @kernel
     def forward_pass(points, table, resolutions, stride, out):

@@ -26,7 +26,8 @@ def render_volume(
     """B pictures on plain backgrounds `[B,3]`, sampled every `step` in the occupied cells of the unit sphere.
 
     query: densities `[M]` and channels `[M,C]` of points `[M,3]`: colours, and where C is 6 normals after them.
-    occupancy, floor: `[G,G,G]`, see `dreamforge.kernels.volume.march`. jitter: `[B*H*W]` in [0,1), the place of the samples in their steps.
+    occupancy, floor: `[G,G,G]`, see `dreamforge.kernels.volume.march`. jitter: `[B*H*W]` in [0,1), the place of
+    the samples in their steps.
     """
     origins, directions = (rays.reshape(-1, 3) for rays in cameras.rays())
     parts = []
