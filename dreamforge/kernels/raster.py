@@ -39,11 +39,14 @@ def rasterize(
     return Fragments(*function(pixels, depth, np.ascontiguousarray(faces, np.int32), height, width, cull_back))
 
 
-def interpolate(attributes: np.ndarray, faces: np.ndarray, fragments: Fragments) -> np.ndarray:
-    """Vertex attributes `[V,C]` at every pixel, float32 `[B,C,H,W]`, 0 where empty."""
+def interpolate(attributes: np.ndarray, faces: np.ndarray, fragments: Fragments, samples: int = 1) -> np.ndarray:
+    """Vertex attributes `[V,C]` at every pixel, 0 where empty; the mean of each `samples` x `samples` block of pixels.
+
+    Float32 `[B,C,H/samples,W/samples]`.
+    """
     function = _numba().interpolate if _fast() else interpolate_reference
     attributes = np.ascontiguousarray(attributes, np.float32)
-    return function(attributes, np.ascontiguousarray(faces, np.int32), fragments.face, fragments.barycentric)
+    return function(attributes, np.ascontiguousarray(faces, np.int32), fragments.face, fragments.barycentric, samples)
 
 
 def _fast() -> bool:
@@ -97,7 +100,10 @@ def rasterize_reference(
 
 
 def interpolate_reference(
-    attributes: np.ndarray, faces: np.ndarray, face: np.ndarray, barycentric: np.ndarray
+    attributes: np.ndarray, faces: np.ndarray, face: np.ndarray, barycentric: np.ndarray, samples: int
 ) -> np.ndarray:
     """`interpolate` in plain numpy (an empty pixel's barycentrics are 0, so any face serves there)."""
-    return np.einsum("bhwkc,bhwk->bchw", attributes[faces[face]], barycentric, optimize=True)
+    values = np.einsum("bhwkc,bhwk->bchw", attributes[faces[face]], barycentric, optimize=True)
+    views, channels, height, width = values.shape
+    blocks = values.reshape(views, channels, height // samples, samples, width // samples, samples)
+    return blocks.mean(axis=(3, 5), dtype=np.float32)

@@ -10,11 +10,10 @@ BAND = 32  # rows a task draws: enough tasks for many cores, few enough that ski
 
 
 @inline
-def _draw(px, z, face_list, order_first, order_last, order, top, bottom, width, cull_back, out_face, out_bary, nearest):  # noqa: ANN001, ANN202
+def _draw(px, z, faces, listed, top, bottom, width, cull_back, out_face, out_bary, nearest):  # noqa: ANN001, ANN202
     """Draw the listed faces into rows `[top, bottom)` of one view, nearest first kept."""
-    for rank in range(order_first, order_last):
-        f = order[rank]
-        a, b, c = face_list[f, 0], face_list[f, 1], face_list[f, 2]
+    for f in listed:
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         ax, ay, bx, by, cx, cy = px[a, 0], px[a, 1], px[b, 0], px[b, 1], px[c, 0], px[c, 1]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         # y grows downward, so a triangle that is counter-clockwise to the eye has a negative area here
@@ -39,8 +38,8 @@ def _draw(px, z, face_list, order_first, order_last, order, top, bottom, width, 
                     continue
                 wa, wb, wc = wa * ia, wb * ib, wc * ic
                 inverse = wa + wb + wc
-                if inverse > nearest[iy, ix]:
-                    nearest[iy, ix] = inverse
+                if inverse > nearest[iy - top, ix]:
+                    nearest[iy - top, ix] = inverse
                     out_face[iy, ix] = f
                     out_bary[iy, ix, 0] = wa / inverse
                     out_bary[iy, ix, 1] = wb / inverse
@@ -48,7 +47,7 @@ def _draw(px, z, face_list, order_first, order_last, order, top, bottom, width, 
 
 
 @kernel
-def _rasterize(pixels, depth, faces, height, width, cull_back, face, barycentric, nearest):  # noqa: ANN001, ANN202
+def _rasterize(pixels, depth, faces, height, width, cull_back, face, barycentric, distance):  # noqa: ANN001, ANN202
     views, bands = pixels.shape[0], (height + BAND - 1) // BAND
     for task in prange(views * bands):
         view, top = task // bands, (task % bands) * BAND
@@ -64,7 +63,12 @@ def _rasterize(pixels, depth, faces, height, width, cull_back, face, barycentric
             if max(ya, yb, yc) >= top and min(ya, yb, yc) <= bottom:
                 listed[count] = f
                 count += 1
-        _draw(px, z, faces, 0, count, listed, top, bottom, width, cull_back, face[view], barycentric[view], nearest[view])
+        nearest = np.zeros((bottom - top, width))  # inverse depth: what is linear on the screen, in full precision
+        _draw(px, z, faces, listed[:count], top, bottom, width, cull_back, face[view], barycentric[view], nearest)
+        for y in range(top, bottom):
+            for x in range(width):
+                if face[view, y, x] >= 0:
+                    distance[view, y, x] = 1.0 / nearest[y - top, x]
 
 
 def rasterize(
@@ -74,30 +78,35 @@ def rasterize(
     shape = (len(pixels), height, width)
     face = np.full(shape, -1, np.int32)
     barycentric = np.zeros((*shape, 3), np.float32)
-    nearest = np.zeros(shape, np.float64)  # inverse depth: what is linear on the screen, in full precision
-    _rasterize(pixels, depth, faces, height, width, cull_back, face, barycentric, nearest)
-    with np.errstate(divide="ignore"):
-        distance = np.where(face >= 0, 1.0 / nearest, 0.0).astype(np.float32)
+    distance = np.zeros(shape, np.float32)
+    _rasterize(pixels, depth, faces, height, width, cull_back, face, barycentric, distance)
     return face, barycentric, distance
 
 
 @kernel
-def _interpolate(attributes, faces, face, barycentric, out):  # noqa: ANN001, ANN202
-    views, height, width = face.shape
+def _interpolate(attributes, faces, face, barycentric, samples, out):  # noqa: ANN001, ANN202
+    views, channels, height, width = out.shape
+    share = np.float32(1.0 / samples**2)
     for task in prange(views * height):
-        view, y = task // height, task % height
-        for x in range(width):
-            f = face[view, y, x]
-            if f < 0:
-                continue
-            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-            wa, wb, wc = barycentric[view, y, x, 0], barycentric[view, y, x, 1], barycentric[view, y, x, 2]
-            for k in range(attributes.shape[1]):
-                out[view, k, y, x] = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+        view, row = task // height, task % height
+        for y in range(row * samples, (row + 1) * samples):
+            for x in range(width * samples):
+                f = face[view, y, x]
+                if f < 0:
+                    continue
+                a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+                wa = barycentric[view, y, x, 0] * share
+                wb = barycentric[view, y, x, 1] * share
+                wc = barycentric[view, y, x, 2] * share
+                for k in range(channels):
+                    out[view, k, row, x // samples] += wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
 
 
-def interpolate(attributes: np.ndarray, faces: np.ndarray, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
+def interpolate(
+    attributes: np.ndarray, faces: np.ndarray, face: np.ndarray, barycentric: np.ndarray, samples: int
+) -> np.ndarray:
     """See `dreamforge.kernels.raster.interpolate`."""
-    out = np.zeros((len(face), attributes.shape[1], *face.shape[1:]), np.float32)
-    _interpolate(attributes, faces, face, barycentric, out)
+    views, height, width = face.shape
+    out = np.zeros((views, attributes.shape[1], height // samples, width // samples), np.float32)
+    _interpolate(attributes, faces, face, barycentric, samples, out)
     return out

@@ -22,23 +22,25 @@ def render_mesh(
     material that is not double-sided.
     """
     height, width = cameras.height * supersample, cameras.width * supersample
-    pixels, depth = cameras.resized(height, width).project(torch.as_tensor(mesh.vertices, dtype=torch.float32))
-    fragments = rasterize(pixels.numpy(), depth.numpy(), mesh.faces, height, width, cull_back)
+    pixels, distance = cameras.resized(height, width).project(torch.as_tensor(mesh.vertices, dtype=torch.float32))
+    fragments = rasterize(pixels.numpy(), distance.numpy(), mesh.faces, height, width, cull_back)
+    ones = np.ones((len(mesh.vertices), 1), np.float32)  # carried over, it becomes the opacity
+    attributes = [ones] if mesh.normals is None else [ones, mesh.normals]
     textured = mesh.uv is not None and mesh.texture is not None
-    attributes = [mesh.uv if textured else _colors(mesh)]
-    if mesh.normals is not None:
-        attributes.append(mesh.normals)
-    split = 2 if textured else 3
-    carried = torch.from_numpy(interpolate(np.concatenate(attributes, axis=1), mesh.faces, fragments))
-    hit = torch.from_numpy(fragments.face >= 0)[:, None].float()
-    rgb = carried[:, :split]
+    if not textured:
+        attributes.append(_colors(mesh))
+    carried = interpolate(np.concatenate(attributes, axis=1), mesh.faces, fragments, supersample)
+    carried = torch.from_numpy(carried)
+    alpha = carried[:, :1]
     if textured:
-        rgb = sample_texture(mesh.texture, rgb) * hit
-    alpha = _mean(hit, supersample)
-    distance = _mean(torch.from_numpy(fragments.depth)[:, None], supersample) / alpha.clamp(min=1e-6)
-    rgb = _mean(rgb, supersample) + (1 - alpha) * background[:, :, None, None]
-    normal = _mean(carried[:, split:], supersample) if mesh.normals is not None else None
-    return Views(rgb, alpha, distance, normal)
+        uv = torch.from_numpy(interpolate(mesh.uv, mesh.faces, fragments))
+        hit = torch.from_numpy(fragments.face >= 0)[:, None]
+        rgb = _mean(sample_texture(mesh.texture, uv) * hit, supersample)
+    else:
+        rgb = carried[:, -3:]
+    rgb = rgb + (1 - alpha) * background[:, :, None, None]
+    depth = _mean(torch.from_numpy(fragments.depth)[:, None], supersample) / alpha.clamp(min=1e-6)
+    return Views(rgb, alpha, depth, None if mesh.normals is None else carried[:, 1:4])
 
 
 def sample_texture(texture: np.ndarray, uv: Tensor) -> Tensor:

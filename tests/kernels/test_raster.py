@@ -29,18 +29,18 @@ def projected(mesh: Mesh, views: cameras.Cameras) -> tuple[np.ndarray, np.ndarra
 
 @pytest.mark.parametrize("cull_back", [False, True])
 def test_kernel_matches_reference(cull_back: bool) -> None:
-    mesh, views = torus(), cameras.sphere(5, 71)
+    mesh, views = torus(), cameras.sphere(5, 72)
     pixels, depth = projected(mesh, views)
-    got = rasterize(pixels, depth, mesh.faces, 71, 71, cull_back)
-    face, barycentric, distance = rasterize_reference(pixels, depth, mesh.faces, 71, 71, cull_back)
+    got = rasterize(pixels, depth, mesh.faces, 72, 72, cull_back)
+    face, barycentric, distance = rasterize_reference(pixels, depth, mesh.faces, 72, 72, cull_back)
     same = got.face == face
     assert same.mean() > 0.9995  # a pixel centre on an edge may fall either way
     np.testing.assert_allclose(got.barycentric[same], barycentric[same], atol=1e-5)
     np.testing.assert_allclose(got.depth[same], distance[same], atol=1e-5)
-    carried = interpolate(mesh.colors, mesh.faces, got)
-    np.testing.assert_allclose(
-        carried, interpolate_reference(mesh.colors, mesh.faces, got.face, got.barycentric), atol=1e-6
-    )
+    for samples in (1, 3):
+        carried = interpolate(mesh.colors, mesh.faces, got, samples)
+        expected = interpolate_reference(mesh.colors, mesh.faces, got.face, got.barycentric, samples)
+        np.testing.assert_allclose(carried, expected, atol=1e-6)
 
 
 def test_barycentrics_are_perspective_correct() -> None:
