@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions
@@ -16,15 +15,14 @@ def bsd(
     """BSD (PlacidDreamer, arXiv 2407.13976): g = c alpha_t (a g1 + (1 - a) g2), the shortest mix with a in [0,1].
 
     g1 = s (eps_pos - eps_neg) asks for the prompt and g2 = eps_neg for a likely picture; the shortest convex mix
-    (MGDA) descends on both. a = <g2 - g1, g2> / |g2 - g1|² per item, clipped, and 1/2 where the two agree. No noise is
-    subtracted. s: `guidance`, 15 in the released code whatever its command line says. c: `scale`.
+    (MGDA) descends on both. a = <g2 - g1, g2> / |g2 - g1|² per item, clipped. No noise is subtracted.
+    s: `guidance`, 15 in the released code whatever its command line says. c: `scale`.
     Two evaluations a view in one forward.
     """
     positive, negative = prior.predict(prior.noise.add(z, eps, t), t, [prompt.positive, prompt.negative])
     classifier = guidance * (positive - negative)
     gap = negative - classifier
-    length = dot(gap, gap)
-    share = torch.where(length > 1e-12, (dot(gap, negative) / length.clamp(min=1e-12)).clamp(0, 1), 0.5)
+    share = (dot(gap, negative) / dot(gap, gap).clamp(min=1e-12)).clamp(0, 1)
     alpha, _ = prior.noise.alpha_sigma(t, z)
     return Distilled(
         grad=scale * alpha * (share * classifier + (1 - share) * negative), info={"classifier_share": share.mean()}

@@ -37,13 +37,14 @@ def test_t_cds_2_a10_vanishes_without_a_gap() -> None:
 
 
 def test_t_cds_3_contracts_on_a_gaussian_for_every_interval() -> None:
-    """g = (z_bar_t - m)(s_t - s_t-) rho² / ((rho² + s_t²)(rho² + s_t-²)) pointwise."""
+    """g = w (z_bar_t - m)(s_t - s_t-) rho² / ((rho² + s_t²)(rho² + s_t-²)) pointwise."""
     prior, z = gaussian(0.7), draw(3, 2)
     high, low = bars(prior.noise, T), bars(prior.noise, BEFORE)
     coefficient = (high - low) * 0.49 / ((0.49 + high**2) * (0.49 + low**2))
-    grad = cds(z, T, draw(3, 2, seed=1), prior, conditions(prior, 3), **STILL).grad
     assert (coefficient > 0).all()
-    assert torch.allclose(grad, coefficient * (z + high * fixed_noise(z) - MEAN), atol=1e-9)
+    for weight, factor in (("uniform", 1), ("sigma2", prior.noise.sigmas[T][:, None] ** 2)):
+        grad = cds(z, T, draw(3, 2, seed=1), prior, conditions(prior, 3), weight=weight, **STILL).grad
+        assert torch.allclose(grad, factor * coefficient * (z + high * fixed_noise(z) - MEAN), atol=1e-9)
 
 
 def test_t_cds_4_the_fixed_noise_moves_the_fixed_point() -> None:
