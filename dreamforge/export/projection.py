@@ -7,7 +7,7 @@ import numpy as np
 from dreamforge.cameras import Cameras
 from dreamforge.kernels.jit import kernel, prange
 
-SHARPNESS = 6  # power of the cosine of incidence: high enough that the few most frontal views decide
+SHARPNESS = 4  # power of the cosine of incidence: high enough that the few most frontal views decide
 GRAZING = 0.15  # cosine of incidence below which a picture shows too little of a point
 
 
