@@ -9,12 +9,17 @@ priors/toyworld.py (a diffusion model), scenes/gaussians.py (a representation).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dreamforge.runs import Run
+
+# Threads that spin while they wait take the cores from the threads of the other OpenMP pool (torch has one, Numba
+# another): a step took up to 14 times as long on a busy two-core machine. Read once, when a pool starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def run(

@@ -56,7 +56,7 @@ class Progress:
 def make_optimizer(scene: Scene) -> torch.optim.Adam:
     """Adam over the scene's groups, with the betas and epsilon that this field uses."""
     groups = [{**group, "params": [group["params"]], "initial_lr": group["lr"]} for group in scene.param_groups()]
-    return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15)
+    return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
