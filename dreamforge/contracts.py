@@ -99,8 +99,14 @@ class PromptConditions:
     Each is made when an objective first asks for it, since a condition can be costly and many go unused.
     """
 
-    def __init__(self, positive: Callable[[], Condition], negative: Callable[[], Condition]) -> None:
-        self._positive, self._negative = positive, negative
+    def __init__(
+        self,
+        positive: Callable[[], Condition],
+        negative: Callable[[], Condition],
+        empty: Callable[[], Condition] | None = None,
+    ) -> None:
+        """empty: left out where the negative is the empty prompt."""
+        self._positive, self._negative, self._empty = positive, negative, empty
 
     @cached_property
     def positive(self) -> Condition:
@@ -111,6 +117,11 @@ class PromptConditions:
     def negative(self) -> Condition:
         """The negative prompt, or the empty one."""
         return self._negative()
+
+    @cached_property
+    def empty(self) -> Condition:
+        """The empty prompt: the unconditional model, whatever the user's negative prompt."""
+        return self._empty() if self._empty else self.negative
 
 
 class Prior(Protocol):

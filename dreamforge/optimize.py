@@ -124,6 +124,7 @@ def optimize(
             conditions = PromptConditions(
                 partial(prior.condition, texts, cameras, behind),
                 partial(prior.condition, [negative] * stage.batch, cameras, behind),
+                partial(prior.condition, [""] * stage.batch, cameras, behind) if negative else None,
             )
             supplied = {"progress": done, "generator": random("objective")}
             distilled: Distilled = objective(

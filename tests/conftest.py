@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from dreamforge.contracts import Condition, PromptConditions
+from dreamforge.contracts import Condition, Prior, PromptConditions
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess
 
@@ -33,11 +34,9 @@ def gaussians() -> Callable[..., Analytic]:
     return make
 
 
-def conditions(prior: Analytic, count: int, positive: str = "y", negative: str = "") -> PromptConditions:
+def conditions(prior: Prior, count: int, positive: str = "y", negative: str = "") -> PromptConditions:
     """Conditions of a batch of `count`."""
-    return PromptConditions(
-        lambda: prior.condition([positive] * count), lambda: prior.condition([negative] * count)
-    )
+    return PromptConditions(*(partial(prior.condition, [text] * count) for text in (positive, negative, "")))
 
 
 class Recorder:

@@ -8,6 +8,7 @@ from dreamforge.objectives.csm import csm
 from dreamforge.objectives.hifa import hifa
 from dreamforge.objectives.ism import ism
 from dreamforge.objectives.mvdream import mvdream
+from dreamforge.objectives.nfsd import nfsd
 from dreamforge.objectives.rfds import rfds
 from dreamforge.objectives.sdi import sdi
 from dreamforge.objectives.sds import sds
@@ -25,6 +26,7 @@ OBJECTIVES = {
     "hifa": hifa,
     "ism": ism,
     "mvdream": mvdream,
+    "nfsd": nfsd,
     "rfds": rfds,
     "sdi": sdi,
     "sds_bridge": sds_bridge,

@@ -6,19 +6,19 @@ from torch import Tensor
 
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import invert, sigma_bar
+from dreamforge.objectives.paths import invert, sigma_bar, unconditional
 
 
 def csm(
     z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions,
     *, guidance: float = 7.5, stride: Fraction = 0.2, scale: float = 0.1,
 ) -> Distilled:
-    """CSM (TV-3DG, arXiv 2410.21299): g = c sigma_bar_t s (eps_pos - eps_neg), at the DDIM inversion z_t of z.
+    """CSM (TV-3DG, arXiv 2410.21299): g = c sigma_bar_t s (eps_pos - eps_0), at the DDIM inversion z_t of z.
 
     CSD on deterministic instead of random noise, and TSM with mu at t. Unconfirmed: this is the reading of the paper's
     abstract and lineage; its own equation and weighting were not available. c: `scale`. eps is not used.
     Two evaluations a view and one for each `stride` up to t.
     """
-    z_t = invert(prior, z, t, prompt, 0, stride)
-    positive, negative = prior.predict(z_t, t, [prompt.positive, prompt.negative])
-    return Distilled(grad=scale * guidance * sigma_bar(prior.noise, t, z) * (positive - negative))
+    z_t = invert(prior.noise, unconditional(prior, prompt), z, t, stride)
+    positive, empty = prior.predict(z_t, t, [prompt.positive, prompt.empty])
+    return Distilled(grad=scale * guidance * sigma_bar(prior.noise, t, z) * (positive - empty))

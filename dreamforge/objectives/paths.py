@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor
 
 from dreamforge.contracts import Prior, PromptConditions
-from dreamforge.priors.guidance import guided
 from dreamforge.priors.noise import NoiseProcess
 
 Weight = Literal["sigma2", "uniform"]
@@ -41,16 +41,25 @@ def ddim_step(
     return noise.add(noise.clean(z_t, eps, t), kept, to)
 
 
-def invert(prior: Prior, z: Tensor, t: Tensor, prompt: PromptConditions, scale: float, stride: float) -> Tensor:
-    """DDIM inversion: the noised picture z_t `[B,...]` at timesteps `t` that the prior itself assigns to a clean z.
+Predict = Callable[[Tensor, Tensor], Tensor]
+"""(z_t, t) -> eps."""
 
-    The prediction has guidance `scale` (0: the negative condition alone). Levels lie `stride` (a fraction of T) apart,
-    counted down from each t to 0, where z has no noise. ceil(max t / stride) forwards, one after the other.
+
+def unconditional(prior: Prior, prompt: PromptConditions) -> Predict:
+    """The prior's prediction under the empty prompt, whatever the negative one."""
+    return lambda z_t, t: prior.predict(z_t, t, [prompt.empty])[0]
+
+
+def invert(noise: NoiseProcess, predict: Predict, z: Tensor, t: Tensor, stride: float) -> Tensor:
+    """DDIM inversion: the noised picture z_t `[B,...]` at timesteps `t` that `predict` itself assigns to a clean z.
+
+    Levels lie `stride` (a fraction of T) apart, counted down from each t to 0, where z has no noise.
+    ceil(max t / stride) predictions, one after the other.
     """
-    hop = max(1, round(stride * prior.noise.steps))
+    hop = max(1, round(stride * noise.steps))
     hops = -(-int(t.max()) // hop)
     levels = [(t - hop * (hops - k)).clamp(min=0) for k in range(hops + 1)]
-    z_t = prior.noise.alpha_sigma(levels[0], z)[0] * z
+    z_t = noise.alpha_sigma(levels[0], z)[0] * z
     for low, high in pairwise(levels):
-        z_t = ddim_step(prior.noise, z_t, guided(prior, z_t, low, prompt, scale), low, high)
+        z_t = ddim_step(noise, z_t, predict(z_t, low), low, high)
     return z_t

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
 from dreamforge.components import Fraction
@@ -22,5 +24,6 @@ def sdi(
     it inverts to a slightly later time than it denoises from. eps is not used.
     Two evaluations a view, and two for each `stride` up to t.
     """
-    z_t = invert(prior, z, t, prompt, inversion_guidance, stride)
+    predict = partial(guided, prior, prompt=prompt, scale=inversion_guidance)
+    z_t = invert(prior.noise, predict, z, t, stride)
     return Distilled(grad=z - prior.noise.clean(z_t, guided(prior, z_t, t, prompt, guidance), t))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.csd import csd
 from dreamforge.objectives.paths import Weight
 
 
@@ -19,4 +18,5 @@ def sds_bridge(
     high resolution, high quality, sharp", the negative with ", oversaturated, smooth, pixelated, cartoon, foggy, hazy,
     blurry, bad structure, noisy, malformed" after the same words. Two evaluations a view in one forward.
     """
-    return Distilled(grad=guidance * csd(z, t, eps, prior, prompt, weight=weight).grad)
+    target, source = prior.predict(prior.noise.add(z, eps, t), t, [prompt.positive, prompt.negative])
+    return Distilled(grad=prior.noise.weight(weight, t, z) * guidance * (target - source))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import ddim_step, invert, less_noisy, sigma_bar
+from dreamforge.objectives.paths import ddim_step, invert, less_noisy, sigma_bar, unconditional
 from dreamforge.priors.guidance import guided
 
 
@@ -15,7 +15,7 @@ def tsm(
     *, guidance: float = 7.5, interval: Fraction = 0.08, mu_frac: Fraction = 0.954, stride: Fraction = 0.2,
     scale: float = 0.1,
 ) -> Distilled:
-    """TSM (Dreamer XL, arXiv 2405.11252): g = c sigma_bar_t (eps_hat(z_t; y, t) - eps_neg(z_mu; mu)).
+    """TSM (Dreamer XL, arXiv 2405.11252): g = c sigma_bar_t (eps_hat(z_t; y, t) - eps_0(z_mu; mu)).
 
     As ISM, but both z_t and z_mu are one inversion step from the same z_t-, which keeps the error of that step out of
     their difference. mu = t- + mu_frac (t - t-): the paper's gamma is mu_frac (0 is ISM), the code's is
@@ -23,8 +23,9 @@ def tsm(
     """
     before = less_noisy(prior.noise, t, interval)
     between = before + (mu_frac * (t - before)).round().long()
-    start = invert(prior, z, before, prompt, 0, stride)
-    step = guided(prior, start, before, prompt, 0)
+    predict = unconditional(prior, prompt)
+    start = invert(prior.noise, predict, z, before, stride)
+    step = predict(start, before)
     high = guided(prior, ddim_step(prior.noise, start, step, before, t), t, prompt, guidance)
-    low = guided(prior, ddim_step(prior.noise, start, step, before, between), between, prompt, 0)
+    low = predict(ddim_step(prior.noise, start, step, before, between), between)
     return Distilled(grad=scale * sigma_bar(prior.noise, t, z) * (high - low))

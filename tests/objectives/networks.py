@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -41,6 +41,11 @@ def gaussian(std: float, noise: NoiseProcess | None = None) -> Analytic:
 
 
 MEAN = torch.tensor([1.0, -2.0], dtype=F64)
+
+
+def free(prior: Prior) -> Callable[[Tensor, Tensor], Tensor]:
+    """The prediction under the empty prompt."""
+    return lambda z_t, t: prior.predict(z_t, t, [prior.condition([""] * len(t))])[0]
 
 
 def bars(noise: NoiseProcess, t: Tensor) -> Tensor:

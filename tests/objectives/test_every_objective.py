@@ -23,7 +23,7 @@ T = torch.tensor([20, 300, 600, 980])
 SHAPES = [(4, 2), (4, 4, 8, 8)]
 """A point in the plane and a latent; a set of four views for those who need one."""
 
-DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd"})
+DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd", "nfsd"})
 """Those that ask for nothing where every prediction is right."""
 
 SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})

@@ -12,7 +12,7 @@ from dreamforge.objectives.paths import invert
 from dreamforge.objectives.sds import sds
 from dreamforge.priors.analytic import Analytic
 from tests.conftest import conditions
-from tests.objectives.networks import MEAN, Network, bars, draw, gaussian, noise_from_zero, slope
+from tests.objectives.networks import MEAN, Network, bars, draw, free, gaussian, noise_from_zero, slope
 
 T, BEFORE = torch.tensor([400, 700]), torch.tensor([320, 620])
 
@@ -33,7 +33,7 @@ def test_t_ism_1_without_an_interval_is_the_classifier_direction_of_the_inverted
     prior, z = Network(), draw(2, 4)
     prompt = conditions(prior, 2)
     grad = ism(z, T, z, prior, prompt, guidance=7.5, interval=0, progress=0).grad
-    z_t = invert(prior, z, T, prompt, 0, 0.2)
+    z_t = invert(prior.noise, free(prior), z, T, 0.2)
     delta = prior.eps(z_t, T, "y") - prior.eps(z_t, T, "")
     assert torch.allclose(grad, 0.1 * bars(prior.noise, T) * 7.5 * delta, atol=1e-9)
 
@@ -80,5 +80,5 @@ def test_t_ism_5_draws_no_noise() -> None:
 
 def test_only_the_last_prediction_is_asked_about_the_prompt_and_the_interval_follows_progress() -> None:
     prior, z, t = Network(), draw(1, 4), torch.tensor([400])
-    ism(z, t, z, prior, conditions(prior, 1), interval={0: 0.1, 1: 0.06}, progress=0.5)
-    assert prior.asked == [([0], [""]), ([120], [""]), ([320], [""]), ([400], ["y", ""])]
+    ism(z, t, z, prior, conditions(prior, 1, "y", "n"), interval={0: 0.1, 1: 0.06}, progress=0.5)
+    assert prior.asked == [([0], [""]), ([120], [""]), ([320], [""]), ([400], ["y", "n"])]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 
 from dreamforge.objectives.paths import ddim_step, invert, less_noisy
 from dreamforge.priors.analytic import Analytic
+from dreamforge.priors.guidance import guided
 from dreamforge.priors.noise import NoiseProcess
 from tests.conftest import conditions
-from tests.objectives.networks import F64, MEAN, Network, bars, draw, gaussian, noise_from_zero
+from tests.objectives.networks import F64, MEAN, Network, bars, draw, free, gaussian, noise_from_zero
 
 T = torch.tensor([120, 500, 900])
 
@@ -44,24 +46,25 @@ def test_less_noisy_counts_in_fractions_of_all_timesteps_and_stops_at_zero() -> 
 def test_inversion_visits_each_items_own_levels_with_the_condition_asked_for() -> None:
     """A batch at different timesteps gives what each item gives alone; the last level is not evaluated."""
     prior, z, t = Network(), draw(2, 3), torch.tensor([500, 130])
-    together = invert(prior, z, t, conditions(prior, 2), 0, 0.2)
+    together = invert(prior.noise, free(prior), z, t, 0.2)
     assert prior.asked == [([0, 0], [""]), ([100, 0], [""]), ([300, 0], [""])]
     for i in range(2):
-        alone = invert(prior, z[i : i + 1], t[i : i + 1], conditions(prior, 1), 0, 0.2)
+        alone = invert(prior.noise, free(prior), z[i : i + 1], t[i : i + 1], 0.2)
         assert torch.allclose(together[i], alone[0], atol=1e-9)
     assert prior.asked[-1] == ([0], [""])  # 130 is one hop from 0
-    assert torch.equal(invert(prior, z, 0 * t, conditions(prior, 2), 0, 0.2), prior.noise.alphas[0] * z)
+    assert torch.equal(invert(prior.noise, free(prior), z, 0 * t, 0.2), prior.noise.alphas[0] * z)
 
 
 def test_inversion_is_eulers_method_from_the_clean_latent() -> None:
     prior, z, t = Network(), draw(2, 3), torch.full((2,), 370)
+    predict = partial(guided, prior, prompt=conditions(prior, 2), scale=-7.5)
     bar = prior.noise.sigmas / prior.noise.alphas
     point = z
     for low, high in ((0, 170), (170, 370)):
         level = torch.full((2,), low)
         y, n = (prior.eps(point * prior.noise.alphas[low], level, text) for text in ("y", ""))
         point = point + (bar[high] - bar[low]) * (n - 7.5 * (y - n))
-    result = invert(prior, z, t, conditions(prior, 2), -7.5, 0.2)
+    result = invert(prior.noise, predict, z, t, 0.2)
     assert torch.allclose(result / prior.noise.alphas[370], point, atol=1e-9)
 
 
@@ -70,7 +73,7 @@ def test_t_sdi_3_inversion_of_a_gaussian_tends_to_the_exact_ode() -> None:
     prior, z, t = gaussian(0.8), draw(1, 2), torch.tensor([600])
     first, last = (0.64 + bars(prior.noise, level) ** 2 for level in (0 * t, t))
     errors = [
-        (invert(prior, z, t, conditions(prior, 1), 0, stride) / prior.noise.alphas[600] - MEAN)
+        (invert(prior.noise, free(prior), z, t, stride) / prior.noise.alphas[600] - MEAN)
         / (z - MEAN)
         - (last / first).sqrt()
         for stride in (0.02, 0.01, 0.005)
@@ -84,7 +87,7 @@ def test_t_ism_6_denoising_an_inverted_latent_returns_it_as_the_stride_shrinks()
     z, t, prompt = draw(1, 2), torch.tensor([500]), conditions(prior, 1)
     errors = []
     for hop in (50, 25):
-        z_t, level = invert(prior, z, t, prompt, 0, hop / 1000), t
+        z_t, level = invert(prior.noise, free(prior), z, t, hop / 1000), t
         while level.item():
             z_t = ddim_step(prior.noise, z_t, prior.predict(z_t, level, [prompt.negative])[0], level, level - hop)
             level = level - hop

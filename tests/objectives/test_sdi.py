@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from dreamforge.objectives.paths import invert
 from dreamforge.objectives.sdi import sdi
+from dreamforge.priors.guidance import guided
 from tests.conftest import Recorder, conditions
 from tests.objectives.networks import Network, bars, draw, noise_from_zero
 
@@ -29,7 +32,8 @@ def test_t_sdi_2_is_sds_in_x0_form_at_the_inferred_noise() -> None:
     prior, z = Network(), draw(2, 4)
     prompt = conditions(prior, 2)
     alpha, sigma = prior.noise.alpha_sigma(T, z)
-    z_t = invert(prior, z, T, prompt, -7.5, 0.1)
+    predict = partial(guided, prior, prompt=prompt, scale=-7.5)
+    z_t = invert(prior.noise, predict, z, T, 0.1)
     y, n = prior.eps(z_t, T, "y"), prior.eps(z_t, T, "")
     expected = sigma / alpha * (n + 7.5 * (y - n) - (z_t - alpha * z) / sigma)
     assert torch.allclose(sdi(z, T, draw(2, 4, seed=1), prior, prompt).grad, expected, atol=1e-9)

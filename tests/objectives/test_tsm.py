@@ -11,7 +11,7 @@ from dreamforge.objectives.ism import ism
 from dreamforge.objectives.paths import invert
 from dreamforge.objectives.tsm import tsm
 from tests.conftest import conditions
-from tests.objectives.networks import Network, bars, draw, gaussian
+from tests.objectives.networks import Network, bars, draw, free, gaussian
 from tests.objectives.test_ism import inverted
 
 T = torch.tensor([400, 700])
@@ -54,17 +54,17 @@ def test_t_tsm_3_contracts_while_the_interval_is_short_beside_the_spread(std: fl
 
 
 def test_both_ends_start_from_the_same_point_and_draw_no_noise() -> None:
-    """mu = t- + mu_frac (t - t-), asked about the negative alone."""
+    """mu = t- + mu_frac (t - t-), asked about the empty prompt alone, whatever the negative one."""
     prior, z, t = Network(), draw(1, 4), torch.tensor([400])
-    tsm(z, t, z, prior, conditions(prior, 1), mu_frac=0.954)
-    levels = [([0], [""]), ([120], [""]), ([320], [""]), ([400], ["y", ""]), ([396], [""])]
+    tsm(z, t, z, prior, conditions(prior, 1, "y", "n"), mu_frac=0.954)
+    levels = [([0], [""]), ([120], [""]), ([320], [""]), ([400], ["y", "n"]), ([396], [""])]
     assert prior.asked == levels
 
 
 def test_csm_is_the_classifier_direction_at_the_unconditional_inversion() -> None:
     prior, z = Network(), draw(2, 4)
-    prompt = conditions(prior, 2)
-    z_t = invert(prior, z, T, prompt, 0, 0.2)
+    prompt = conditions(prior, 2, "y", "n")
+    z_t = invert(prior.noise, free(prior), z, T, 0.2)
     delta = prior.eps(z_t, T, "y") - prior.eps(z_t, T, "")
     grad = csm(z, T, draw(2, 4, seed=1), prior, prompt, guidance=3.0, scale=1).grad
     assert torch.allclose(grad, bars(prior.noise, T) * 3 * delta, atol=1e-9)
