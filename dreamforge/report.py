@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import trimesh
-from PIL import Image
 from torch import Tensor
 from trimesh.viewer import scene_to_html
-from trimesh.visual.material import PBRMaterial
 
 from dreamforge.cameras import orbit
 from dreamforge.contracts import Mesh
 from dreamforge.export import Exported
+from dreamforge.export.gltf import to_trimesh
 from dreamforge.pictures import png
 from dreamforge.runs import write_atomic
 
@@ -101,13 +100,9 @@ def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
 
 def viewer_html(mesh: Mesh) -> str:
     """A page with a mesh to turn around, seen a little from its left at first; trimesh brings the viewer."""
-    visual = None
-    if mesh.uv is not None and mesh.texture is not None:
-        material = PBRMaterial(baseColorTexture=Image.fromarray(mesh.texture), metallicFactor=0.0, roughnessFactor=1.0)
-        visual = trimesh.visual.TextureVisuals(mesh.uv, material=material)
-    shape = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, visual=visual, process=False)
-    if visual is None and mesh.colors is not None:
-        shape.visual.vertex_colors = mesh.colors
+    shape = to_trimesh(mesh, "asset")
+    if mesh.uv is None and mesh.colors is not None:
+        shape.visual = trimesh.visual.ColorVisuals(shape, vertex_colors=mesh.colors)
     scene = trimesh.Scene(shape)
     scene.camera.fov = (35.0, 35.0)
     scene.camera_transform = orbit([25.0], 12.0, distance=3.4).c2w[0].double().numpy()

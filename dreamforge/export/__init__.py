@@ -30,12 +30,12 @@ class Exported:
 
 
 def export_scene(scene: Scene, folder: Path, formats: Sequence[str], config: ExportConfig, name: str) -> Exported:
-    """Write a scene as a textured mesh, `folder`/mesh.<format> each, and check every file against the scene.
+    """Write a scene as a textured mesh, `folder`/model.<format> each, and check every file against the scene.
 
     ValueError where the scene is empty or full, or where a file does not show what the scene shows.
     """
     mesh = bake(clean(scene.to_mesh(config.resolution), config.faces), scene.render, config.texture)
-    paths = [folder / f"mesh.{form}" for form in formats]
+    paths = [folder / f"model.{form}" for form in formats]
     checks = []
     for form, path in zip(formats, paths, strict=True):
         FORMATS[form].save(mesh, path, name)

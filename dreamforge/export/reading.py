@@ -25,7 +25,7 @@ def read(path: Path) -> Mesh:
     nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
     if not nodes:
         raise ValueError(f"{path}: there is no triangle in it")
-    parts, normals = zip(*(_placed(scene, node) for node in nodes), strict=True)
+    parts, normals, colors = zip(*(_placed(scene, node) for node in nodes), strict=True)
     shape = trimesh.util.concatenate(parts)
     mesh = Mesh(
         np.array(shape.vertices, np.float32, subok=False), np.array(shape.faces, np.int32, subok=False),
@@ -38,7 +38,7 @@ def read(path: Path) -> Mesh:
             mesh.uv = np.asarray(visual.uv, np.float32)
             mesh.texture = np.clip(image * factor + 0.5, 0, 255).astype(np.uint8)
         else:
-            mesh.colors = np.tile(np.asarray(factor, np.float32), (len(mesh.vertices), 1))
+            mesh.colors = np.concatenate(colors) * factor.astype(np.float32)
     elif visual.kind is not None:
         mesh.colors = np.asarray(visual.vertex_colors[:, :3], np.float32) / 255
     return mesh
@@ -49,13 +49,24 @@ def _has_faces(scene: trimesh.Scene, node: str) -> bool:
     return isinstance(part, trimesh.Trimesh) and len(part.faces) > 0
 
 
-def _placed(scene: trimesh.Scene, node: str) -> tuple[trimesh.Trimesh, np.ndarray]:
-    """A part in world coordinates and its normals as the file has them (trimesh forgets those on its way)."""
+def _placed(scene: trimesh.Scene, node: str) -> tuple[trimesh.Trimesh, np.ndarray, np.ndarray]:
+    """A part in world coordinates, its normals and its vertex colours as the file has them (trimesh forgets both on
+    its way)."""
     transform, name = scene.graph[node]
     normals = scene.geometry[name].vertex_normals @ np.linalg.inv(transform[:3, :3])
     part = scene.geometry[name].copy()
     part.apply_transform(transform)
-    return part, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return part, normals, _vertex_colors(scene.geometry[name])
+
+
+def _vertex_colors(part: trimesh.Trimesh) -> np.ndarray:
+    """`[V,3]` colours in [0,1] that a part has besides its material, white where it has none."""
+    colors = getattr(part.visual, "vertex_attributes", {}).get("color")
+    if colors is None:
+        return np.ones((len(part.vertices), 3), np.float32)
+    scale = np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1
+    return colors[:, :3].astype(np.float32) / scale
 
 
 def _base_color(material: PBRMaterial | SimpleMaterial) -> tuple[np.ndarray | None, np.ndarray]:

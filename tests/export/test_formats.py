@@ -47,7 +47,7 @@ def validate(path: Path) -> dict:
 def test_export_shows_what_the_scene_shows(exported: Exported) -> None:
     assert exported.verification.mean_iou > 0.97
     assert exported.verification.mean_psnr > 28
-    assert [path.name for path in exported.paths] == ["mesh.glb", "mesh.obj"]
+    assert [path.name for path in exported.paths] == ["model.glb", "model.obj"]
     assert not [path for path in exported.paths[0].parent.iterdir() if path.name.startswith(".")]
 
 
