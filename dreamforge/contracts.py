@@ -60,7 +60,10 @@ class Scene(Protocol):
     """
 
     def render(self, cameras: Cameras, background: Tensor) -> Views:
-        """Render B cameras on plain backgrounds `[B,3]`; differentiable in the parameters."""
+        """Render B cameras on plain backgrounds `[B,3]`; differentiable in the parameters.
+
+        `eval()` asks for the best still picture, `train()` for what the optimizer needs.
+        """
         ...
 
     def param_groups(self) -> list[dict[str, Any]]:
@@ -81,7 +84,7 @@ class Scene(Protocol):
     def to_mesh(self, resolution: int) -> Mesh:
         """The surface as a bare mesh (vertices, faces), about `resolution` cells across the unit sphere.
 
-        Raises ValueError, saying what was found, for an empty or completely full scene.
+        Raises UserError, saying what was found, for an empty or completely full scene.
         """
         ...
 

@@ -22,7 +22,7 @@ from dreamforge.rendering.raster import render_mesh
 
 SHORT = [
     "stages.0.steps=30", "stages.1.steps=12", "stages.1.size=64", "preview_every=20", "checkpoint_every=5",
-    "export.texture=256", "export.resolution=64", "export.floor=0",
+    "export.texture=256", "export.resolution=64",
 ]
 
 

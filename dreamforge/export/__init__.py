@@ -32,7 +32,7 @@ class Exported:
 def export_scene(scene: Scene, folder: Path, formats: Sequence[str], config: ExportConfig, name: str) -> Exported:
     """Write a scene as a textured mesh, `folder`/model.<format> each, and check every file against the scene.
 
-    ValueError where the scene is empty or full, or where a file does not show what the scene shows.
+    UserError where the scene is empty or full, or where a file does not show what the scene shows.
     """
     mesh = bake(clean(scene.to_mesh(config.resolution), config.faces), scene.render, config.texture)
     paths = [folder / f"model.{form}" for form in formats]

@@ -7,6 +7,7 @@ import numpy as np
 import trimesh
 
 from dreamforge.contracts import Mesh
+from dreamforge.errors import UserError
 
 FLOATER = 0.005  # share of the largest part's area below which a part is dropped: an eye is kept, a speck is not
 SMOOTHING_STEPS = 6  # of Taubin's filter: takes off the marching-cubes steps, keeps the volume
@@ -16,7 +17,7 @@ def clean(mesh: Mesh, faces: int) -> Mesh:
     """The mesh without floaters, inner bubbles, degenerate faces and small holes, smoothed, with at most about `faces`
     faces, counter-clockwise seen from outside, and with smooth unit normals.
 
-    Only the geometry is kept: colours come back with the texture. ValueError where nothing is left.
+    Only the geometry is kept: colours come back with the texture. UserError where nothing is left.
     """
     shape = trimesh.Trimesh(mesh.vertices.astype(np.float64), mesh.faces, process=False)
     shape.merge_vertices(merge_tex=True, merge_norm=True)
@@ -32,7 +33,7 @@ def clean(mesh: Mesh, faces: int) -> Mesh:
     shape.fill_holes()
     shape.remove_unreferenced_vertices()
     if len(shape.faces) == 0:
-        raise ValueError("nothing is left of the surface after clean-up: it had no face with an area")
+        raise UserError("nothing is left of the surface after clean-up: it had no face with an area")
     if shape.volume < 0:
         shape.invert()
     return with_normals(Mesh(np.array(shape.vertices, np.float32, subok=False), np.array(shape.faces, np.int32, subok=False)))

@@ -62,7 +62,7 @@ def to_trimesh(mesh: Mesh, name: str) -> trimesh.Trimesh:
 
 
 def load(path: Path) -> Mesh:
-    """Read any .glb: its parts as one mesh in world coordinates. ValueError where there is no triangle in it."""
+    """Read any .glb: its parts as one mesh in world coordinates. UserError where there is no triangle in it."""
     mesh = read(path)
     if mesh.colors is not None:  # linear in glTF
         mesh.colors = linear_to_srgb(mesh.colors)

@@ -44,7 +44,7 @@ def save(mesh: Mesh, path: Path, name: str) -> None:
 
 
 def load(path: Path) -> Mesh:
-    """Read any .obj with what it names beside it. ValueError where there is no triangle in it."""
+    """Read any .obj with what it names beside it. UserError where there is no triangle in it."""
     return read(path)
 
 

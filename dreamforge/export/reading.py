@@ -9,22 +9,23 @@ import trimesh
 from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from dreamforge.contracts import Mesh
+from dreamforge.errors import UserError
 
 
 def read(path: Path) -> Mesh:
     """A mesh file with its texture, or its vertex colours in [0,1] as the file holds them.
 
-    ValueError, naming the file, where it cannot be read or has no triangles.
+    UserError, naming the file, where it cannot be read or has no triangles.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     try:
         scene = trimesh.load_scene(path, process=False)
     except Exception as error:  # readers of third-party files fail in every way there is
-        raise ValueError(f"{path}: not a readable {path.suffix} file ({error})") from error
+        raise UserError(f"{path}: not a readable {path.suffix} file ({error})") from error
     nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
     if not nodes:
-        raise ValueError(f"{path}: there is no triangle in it")
+        raise UserError(f"{path}: there is no triangle in it")
     parts, normals, colors = zip(*(_placed(scene, node) for node in nodes), strict=True)
     shape = trimesh.util.concatenate(parts)
     mesh = Mesh(

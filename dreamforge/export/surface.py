@@ -12,6 +12,7 @@ from torch.nn.functional import grid_sample
 
 from dreamforge.cameras import Cameras, sphere
 from dreamforge.contracts import Mesh, Views
+from dreamforge.errors import UserError
 from dreamforge.export.fusion import fuse
 
 Render = Callable[[Cameras, Tensor], Views]
@@ -37,7 +38,7 @@ def mesh_from_density(density: np.ndarray, render: Render) -> Mesh:
 
     A pixel lies inside the outline of the surface at a threshold exactly where the density's maximum along its ray
     exceeds that threshold; so one sort of those maxima scores every threshold at once, by the IoU with the opaque
-    pixels of the scene's own renders. ValueError for an empty or a full scene.
+    pixels of the scene's own renders. UserError for an empty or a full scene.
     """
     cameras = sphere(12, 64)
     opaque = (render_views(render, cameras).alpha[:, 0] > 0.5).flatten()
@@ -52,18 +53,18 @@ def mesh_from_density(density: np.ndarray, render: Render) -> Mesh:
         f"{highest.max():.4g} were tried, the best ({threshold:.4g}) agrees with the renders to an IoU of {iou[best]:.2f}"
     )
     if not opaque.any() or not density.max() > density.min():
-        raise ValueError(f"the scene is empty or even throughout: no view shows a shape ({found})")
+        raise UserError(f"the scene is empty or even throughout: no view shows a shape ({found})")
     # the surface lies between this sample and the next lower one; halfway is the unbiased guess
     threshold = 0.5 * (threshold + float(highest[order[min(best + 1, len(order) - 1)]]))
     if _share_of_ball(density >= threshold) > FULL:
-        raise ValueError(f"the scene is full: it fills the unit sphere ({found})")
+        raise UserError(f"the scene is full: it fills the unit sphere ({found})")
     return isosurface(density - threshold)
 
 
 def mesh_from_views(render: Render, resolution: int) -> Mesh:
     """The surface that many views of a scene agree on, about `resolution` cells across the unit sphere.
 
-    For scenes that have pictures but no density; see `dreamforge.export.fusion`. ValueError for an empty or a full
+    For scenes that have pictures but no density; see `dreamforge.export.fusion`. UserError for an empty or a full
     scene.
     """
     cameras = sphere(48, max(128, resolution * 3 // 2), lowest=-75.0, highest=85.0)
@@ -71,12 +72,12 @@ def mesh_from_views(render: Render, resolution: int) -> Mesh:
     opaque = views.alpha > 0.5
     found = f"opacity spans {views.alpha.min():.3g} to {views.alpha.max():.3g} over {len(cameras)} views"
     if not opaque.any():
-        raise ValueError(f"the scene is empty: no pixel is opaque in any view ({found})")
+        raise UserError(f"the scene is empty: no pixel is opaque in any view ({found})")
     if opaque.float().mean() > FULL:
-        raise ValueError(f"the scene is full: hardly any background shows in any view ({found})")
+        raise UserError(f"the scene is full: hardly any background shows in any view ({found})")
     distance = fuse(views, cameras, resolution)
     if distance.min() >= 0:
-        raise ValueError(f"the outlines have no volume in common: the scene is empty or all haze ({found})")
+        raise UserError(f"the outlines have no volume in common: the scene is empty or all haze ({found})")
     return isosurface(-distance)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dreamforge.cameras import Cameras, sphere
 from dreamforge.contracts import Mesh
+from dreamforge.errors import UserError
 from dreamforge.export.atlas import unwrap
 from dreamforge.export.projection import project_colors
 from dreamforge.export.surface import GREY, Render, render_views
@@ -48,7 +49,7 @@ def bake(mesh: Mesh, render: Render, size: int = 1024) -> Mesh:
     colors, weight = project_colors(position, normal, photos.cameras, photos.colors, photos.trust, photos.fragments.depth)
     seen = weight > 0
     if not seen.any():
-        raise ValueError("no view of the scene shows any of the mesh: its surface is not where the scene is")
+        raise UserError("no view of the scene shows any of the mesh: its surface is not where the scene is")
     if not seen.all():
         _, nearest = cKDTree(position[seen]).query(position[~seen], workers=-1)
         colors[~seen] = colors[seen][nearest]

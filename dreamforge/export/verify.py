@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dreamforge.cameras import orbit
 from dreamforge.contracts import Mesh
+from dreamforge.errors import UserError
 from dreamforge.export.surface import GREY, Render, render_views
 from dreamforge.rendering.raster import render_mesh
 
@@ -54,16 +55,16 @@ class Verification:
 def verify(path: Path, load: Callable[[Path], Mesh], render: Render) -> Verification:
     """Compare the asset in a file, front faces only as viewers show it, with the scene's own renders from eight sides.
 
-    ValueError where the means fall below the floors: it says whether the shape or the texture was lost.
+    UserError where the means fall below the floors: it says whether the shape or the texture was lost.
     """
     result = compare(load(path), render)
     if result.mean_iou < LEAST_IOU or result.mean_depth_error > MOST_DEPTH_ERROR:
-        raise ValueError(
+        raise UserError(
             f"{path.name} lost the scene's shape in the surface step: {result.summary()}, where an IoU of at least "
             f"{LEAST_IOU} and a depth within {MOST_DEPTH_ERROR} are asked for; a finer export.resolution may hold it"
         )
     if result.mean_psnr < LEAST_PSNR:
-        raise ValueError(
+        raise UserError(
             f"{path.name} lost the scene's colours in the texture step: {result.summary()}, where at least "
             f"{LEAST_PSNR} dB are asked for; a larger export.texture may hold them"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,8 +17,6 @@ QUERY = 1 << 18  # points at a time outside rendering
 UPDATE_EVERY = 8  # steps between looks at which cells are occupied
 DECAY = 0.8  # of what was seen in a cell earlier, per look
 VISIBLE = 0.01  # the opacity of one step of a ray below which a cell is passed over
-
-Query = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Field(nn.Module):
@@ -82,21 +79,20 @@ class Field(nn.Module):
         sigmas, colors = self.query(points)
         return sigmas, torch.cat([colors, nn.functional.normalize(torch.stack(falls, dim=-1), dim=-1)], dim=-1)
 
-    def render(self, cameras: Cameras, background: Tensor) -> Views:
-        """Views on plain backgrounds `[B,3]`; see `dreamforge.contracts.Scene`.
+    def render(self, cameras: Cameras, background: Tensor, normals: bool = False) -> Views:
+        """Views on plain backgrounds `[B,3]`, with normals if asked for, at seven times the look-ups.
 
         In training, samples are jittered by the number of renders so far. In evaluation they lie still and twice as
-        close, and normals, which take seven times the look-ups, come with the picture.
+        close. See `dreamforge.contracts.Scene`.
         """
-        if not self.training:
-            return self._still(cameras, background, self.query_with_normals)
-        random = generator(self.seed, "field jitter", int(self.renders))
-        self.renders += 1
-        jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=random).to(background)
-        return render_volume(cameras, background, self.query, self.occupied, self.floor, 2 / self.samples, jitter)
-
-    def _still(self, cameras: Cameras, background: Tensor, query: Query) -> Views:
-        return render_volume(cameras, background, query, self.occupied, self.floor, 1 / self.samples)
+        step, jitter = 1 / self.samples, None
+        if self.training:
+            random = generator(self.seed, "field jitter", int(self.renders))
+            self.renders += 1
+            jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=random).to(background)
+            step = 2 / self.samples
+        query = self.query_with_normals if normals else self.query
+        return render_volume(cameras, background, query, self.occupied, self.floor, step, jitter)
 
     def param_groups(self) -> list[dict[str, Any]]:
         """One group, the table; see `dreamforge.contracts.Scene`."""
@@ -141,4 +137,4 @@ class Field(nn.Module):
         points = torch.cartesian_prod(axis, axis, axis)
         density = self._densities(points) * (points.norm(dim=-1) < 1)  # rays see nothing outside
         grid = density.view(resolution, resolution, resolution).cpu().numpy()
-        return mesh_from_density(grid, lambda cameras, background: self._still(cameras, background, self.query))
+        return mesh_from_density(grid, self.render)

@@ -55,7 +55,7 @@ def fitted() -> Field:
 @torch.no_grad()
 def test_it_learns_colour_shape_depth_and_normals(fitted: Field) -> None:
     cameras, white = sphere(6, 40), torch.ones(6, 3)
-    views, truth = fitted.render(cameras, white), ball(cameras, white)
+    views, truth = fitted.render(cameras, white, normals=True), ball(cameras, white)
     assert -10 * (views.rgb - truth.rgb).square().mean().log10() > 24
     inner = torch.nn.functional.avg_pool2d(truth.alpha, 5, 1, 2) == 1
     assert views.alpha[inner].min() > 0.98
