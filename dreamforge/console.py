@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 if TYPE_CHECKING:
     from dreamforge.config import StageConfig
-    from dreamforge.export import Exported
     from dreamforge.optimize import Step
     from dreamforge.runs import Run
 
@@ -83,11 +82,10 @@ class Console:
             yield
         self.say(f"{name}: {time.monotonic() - began:.1f} s")
 
-    def finished(self, run: Run, exported: Exported) -> None:
-        """The last lines: what was checked, and where everything is."""
-        self.say(f"verified: {exported.verification.summary()}")
+    def where(self, run: Run, assets: Sequence[str]) -> None:
+        """The last lines: where everything is."""
         self.say(f"report: {run.folder / 'report.html'}")
-        self._out.print(os.fspath(exported.paths[0]), markup=False)
+        self._out.print(os.fspath(run.folder / "assets" / assets[0]), markup=False)
 
 
 def _work(stage: StageConfig) -> float:

@@ -68,8 +68,11 @@ def start(
 
 def resume(folder: str | Path, console: Console | None = None) -> Run:
     """Take a run up again from its last checkpoint; the result is the one it would have had uninterrupted."""
-    run = Run.open(folder)
-    return carry_through(run, build_prior(run.config), console or Console())
+    run, console = Run.open(folder), console or Console()
+    if run.manifest().get("state") == "finished":
+        console.where(run, run.manifest()["assets"])
+        return run
+    return carry_through(run, build_prior(run.config), console)
 
 
 def export(folder: str | Path, formats: Sequence[str], console: Console | None = None) -> list[Path]:
@@ -219,9 +222,11 @@ def _finish(run: Run, scene: Scene, console: Console) -> None:
         video = torch.cat(frames)
         save_video(video, run.folder / "turntable.mp4", fps=24)
         save_picture(contact_sheet(video[::6], columns=4), run.folder / "contact.png")
-        run.describe(state="finished", seconds=round(time.time() - run.started, 1), assets=[p.name for p in result.paths])
+        run.describe(seconds=round(time.time() - run.started, 1), assets=[path.name for path in result.paths])
         write_report(run.folder, config.prompt, result)
-    console.finished(run, result)
+    run.describe(state="finished")
+    console.say(f"verified: {result.verification.summary()}")
+    console.where(run, [path.name for path in result.paths])
 
 
 class _StopSignals:

@@ -51,17 +51,18 @@ summary { cursor: pointer; font-weight: 600; margin-top: 48px }
 
 # What the viewer that trimesh embeds leaves to do: colours as they are, in sRGB, on the page's own card colour.
 VIEWER_SETUP = """<script>
-const waiting = setInterval(() => {
-  if (!camera) return;
-  clearInterval(waiting);
-  renderer.outputEncoding = THREE.sRGBEncoding;
-  scene.background = new THREE.Color(matchMedia("(prefers-color-scheme: dark)").matches ? 0x1d1f24 : 0xffffff);
+renderer.outputEncoding = THREE.sRGBEncoding;
+scene.background = new THREE.Color(matchMedia("(prefers-color-scheme: dark)").matches ? 0x1d1f24 : 0xffffff);
+const frame = () => {
+  requestAnimationFrame(frame);
+  if (!camera) return;  // still loading
   scene.traverse(part => {
-    const old = part.material;
-    if (old) part.material = new THREE.MeshBasicMaterial({ map: old.map, vertexColors: old.vertexColors });
+    const lit = part.isMesh && !part.material.isMeshBasicMaterial && part.material;
+    if (lit) part.material = new THREE.MeshBasicMaterial({ map: lit.map, vertexColors: lit.vertexColors });
   });
   render();
-}, 50);
+};
+frame();
 </script></body>"""
 
 

@@ -54,7 +54,7 @@ def test_a_run_leaves_everything_it_promises(finished: Path) -> None:
 
 
 def test_the_asset_is_a_coloured_mesh_with_its_front_at_plus_z(finished: Path) -> None:
-    scene = trimesh.load(finished / "assets" / "model.glb")
+    scene = trimesh.load_scene(finished / "assets" / "model.glb")
     mesh = scene.to_geometry()
     assert len(mesh.faces) > 100 and np.abs(mesh.bounds).max() < 1.05
     shown = render_mesh(FORMATS["glb"].load(finished / "assets" / "model.glb"), orbit([0, 180], 0), torch.ones(2, 3))
@@ -65,7 +65,7 @@ def test_the_asset_is_a_coloured_mesh_with_its_front_at_plus_z(finished: Path) -
 def test_export_writes_other_formats_afterwards(finished: Path) -> None:
     done = dreamforge("export", str(finished), "--format", "obj", cwd=finished.parent)
     assert done.returncode == 0, done.stderr
-    assert len(trimesh.load(finished / "assets" / "model.obj").to_geometry().faces) > 100
+    assert len(trimesh.load_scene(finished / "assets" / "model.obj").to_geometry().faces) > 100
 
 
 def test_resume_of_a_finished_run_changes_nothing(finished: Path) -> None:
