@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dreamforge.components import Count, Range, check_value, find, options_of
 from dreamforge.errors import UserError, did_you_mean
+from dreamforge.objectives.clipping import check_clips
 from dreamforge.rendering.background import check_background
 from dreamforge.schedules import Scheduled
 
@@ -49,6 +50,8 @@ class StageConfig:
     background: Annotated[str, check_background] = "random"
     view_prompts: bool = True
     """Append ", front view" and so on to the prompt."""
+    clip: Annotated[dict[str, Scheduled], check_clips] = field(default_factory=dict)
+    """Limits on the objective's gradient: "values" each element, "pixels" each pixel's channels together."""
     regularizers: dict[str, Scheduled] = field(default_factory=dict)
     """Weights of the scene's penalties, relative to the objective per view."""
     lr: Scheduled = 1.0
@@ -294,6 +297,8 @@ def _value(value: Any, hint: Any, path: str) -> Any:
     if typing.get_origin(base) is dict:
         if not isinstance(value, dict):
             raise UserError(f"{path}: {value!r} is not a mapping")
+        for check in extras:
+            check(value, path)
         return {key: check_value(item, typing.get_args(base)[1], f"{path}.{key}") for key, item in value.items()}
     return check_value(value, hint, path)
 

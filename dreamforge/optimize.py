@@ -15,6 +15,7 @@ from dreamforge.components import find
 from dreamforge.config import Component, StageConfig
 from dreamforge.contracts import Distilled, Prior, PromptConditions, Scene, Views
 from dreamforge.errors import UserError, did_you_mean
+from dreamforge.objectives.clipping import CLIPS
 from dreamforge.prompts import view_prompts
 from dreamforge.rendering.background import background
 from dreamforge.rng import generator
@@ -130,7 +131,10 @@ def optimize(
             distilled: Distilled = objective(
                 z.detach(), t, eps, prior, conditions, **{name: supplied[name] for name in extras}
             )
-        loss = loss_of(z, distilled.grad)
+            grad = distilled.grad
+            for name, limit in stage.clip.items():
+                grad = CLIPS[name](grad, value_at(limit, done))
+        loss = loss_of(z, grad)
         penalties = _penalties(stage, scene, views, done)
         total = loss + sum(weight * value for weight, value in penalties.values())
         optimizer.zero_grad(set_to_none=True)

@@ -86,6 +86,7 @@ def test_plain_and_typed_are_inverse() -> None:
         ("stages.0.steps=[", "cannot read the value"),
         ("seed=-1", "in [0,"),
         ("stages=3", "not a list"),
+        ("stages.0.clip.value=1", "did you mean 'values'"),
     ],
 )
 def test_mistakes_are_named_in_one_line(override: str, expected: str) -> None:

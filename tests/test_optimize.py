@@ -1,0 +1,116 @@
+"""The loop on a scene that is nothing but its picture, where every effect can be foreseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from dreamforge import config
+from dreamforge.cameras import Cameras
+from dreamforge.contracts import Views
+from dreamforge.errors import UserError
+from dreamforge.optimize import (
+    Diverged,
+    Progress,
+    check_regularizers,
+    make_optimizer,
+    optimize,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from dreamforge.priors.analytic import Analytic
+
+RED = [1.0, -1.0, -1.0]
+
+
+class Picture(torch.nn.Module):
+    """One picture that every camera sees."""
+
+    def __init__(self, alpha: float = 0.5) -> None:
+        super().__init__()
+        self.rgb = torch.nn.Parameter(torch.full((3, 8, 8), 0.5))
+        self.alpha, self.seen = alpha, []
+
+    def render(self, cameras: Cameras, background: Tensor) -> Views:
+        self.seen.append((cameras, background))
+        alpha = torch.full((len(cameras), 1, 8, 8), self.alpha)
+        return Views(self.rgb.expand(len(cameras), 3, 8, 8), alpha, alpha)
+
+    def param_groups(self) -> list[dict]:
+        return [{"name": "rgb", "params": self.rgb, "lr": 0.05}]
+
+    def regularizers(self, views: Views) -> dict[str, Tensor]:
+        return {"bright": -views.rgb.mean()}
+
+    def after_step(self, *_: object) -> None:
+        pass
+
+
+def stage(*overrides: str) -> config.StageConfig:
+    basic = ["stages.0.size=8", "stages.0.batch=2", "stages.0.view_prompts=false"]
+    return config.load("splats", [*basic, *(f"stages.0.{o}" for o in overrides)])[0].stages[0]
+
+
+def run(scene: Picture, settings: config.StageConfig, progress: Progress | None = None) -> Iterator:
+    prior = Analytic(means=[RED], stds=[0.1])
+    return optimize(settings, scene, prior, "", "", 0, 0, progress or Progress(make_optimizer(scene)))
+
+
+def test_the_picture_becomes_what_the_prior_says() -> None:
+    scene = Picture()
+    steps = list(run(scene, stage("steps=150")))
+    assert [s.step for s in steps] == list(range(150))
+    assert torch.allclose(scene.rgb.mean((1, 2)), torch.tensor([1.0, 0.0, 0.0]), atol=0.05)
+    assert steps[-1].figures["loss"] < 0.2 * steps[0].figures["loss"]
+
+
+def test_a_step_depends_on_its_number_alone() -> None:
+    """Half, a restart from saved tensors, and the other half: the same bytes as in one go."""
+    whole, first = Picture(), Picture()
+    list(run(whole, stage("steps=20")))
+    progress = Progress(make_optimizer(first))
+    for step in run(first, stage("steps=20"), progress):
+        if step.step == 8:
+            break
+    second = Picture()
+    second.load_state_dict(first.state_dict())
+    resumed = Progress(make_optimizer(second), progress.step)
+    restore_optimizer(resumed.optimizer, optimizer_tensors(progress.optimizer))
+    list(run(second, stage("steps=20"), resumed))
+    assert torch.equal(whole.rgb, second.rgb)
+
+
+def test_regularizers_and_learning_rate_follow_their_schedules() -> None:
+    scene = Picture()
+    list(run(scene, stage("steps=5", "lr=0")))
+    assert torch.equal(scene.rgb, Picture().rgb)
+    list(run(scene, stage("steps=40", "regularizers={bright: 1e6}")))
+    assert scene.rgb.mean() > 1
+    with pytest.raises(UserError, match="did you mean 'bright'"):
+        check_regularizers(stage("regularizers={brigt: 1}"), scene, "stages.0")
+
+
+def test_clipping_limits_the_gradient() -> None:
+    free, tight = (next(run(Picture(), stage("steps=5", *clip))).figures["loss"] for clip in ((), ("clip={values: 1e-3}",)))
+    assert tight <= 0.501 * 1e-6 * 3 * 64 and free > 100 * tight
+    pixels = next(run(Picture(), stage("steps=5", "clip={pixels: 1e-3}"))).figures["loss"]
+    assert 0 < pixels <= tight * 1.01
+
+
+def test_non_finite_steps_are_skipped_and_then_given_up() -> None:
+    scene = Picture()
+    with torch.no_grad():
+        scene.rgb[0, 0, 0] = float("nan")
+    progress = Progress(make_optimizer(scene))
+    with pytest.raises(Diverged, match="5 non-finite"):
+        list(run(scene, stage("steps=50"), progress))
+    assert scene.rgb.isnan().sum() == 1  # nothing spread
+
+
+@pytest.mark.parametrize(("alpha", "word"), [(0.0, "empty"), (1.0, "opaque everywhere")])
+def test_a_collapsed_scene_is_an_error_that_says_so(alpha: float, word: str) -> None:
+    with pytest.raises(UserError, match=word):
+        list(run(Picture(alpha), stage("steps=100")))
