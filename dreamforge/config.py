@@ -50,6 +50,8 @@ class StageConfig:
     background: Annotated[str, check_background] = "random"
     view_prompts: bool = True
     """Append ", front view" and so on to the prompt."""
+    perp_neg: bool = False
+    """Let the wordings of other views push away (Perp-Neg), against a face on every side."""
     clip: Annotated[dict[str, Scheduled], check_clips] = field(default_factory=dict)
     """Limits on the objective's gradient: "values" each element, "pixels" each pixel's channels together."""
     regularizers: dict[str, Scheduled] = field(default_factory=dict)

@@ -107,9 +107,13 @@ class PromptConditions:
         positive: Callable[[], Condition],
         negative: Callable[[], Condition],
         empty: Callable[[], Condition] | None = None,
+        view_negatives: Sequence[Callable[[], Condition]] = (),
+        view_weights: Tensor | None = None,
     ) -> None:
-        """empty: left out where the negative is the empty prompt."""
+        """empty: left out where the negative is the empty prompt. view_negatives, view_weights: for Perp-Neg, K
+        wordings of other views and how hard each pushes away `[B,K]`."""
         self._positive, self._negative, self._empty = positive, negative, empty
+        self._view_negatives, self.view_weights = view_negatives, view_weights
 
     @cached_property
     def positive(self) -> Condition:
@@ -125,6 +129,11 @@ class PromptConditions:
     def empty(self) -> Condition:
         """The empty prompt: the unconditional model, whatever the user's negative prompt."""
         return self._empty() if self._empty else self.negative
+
+    @cached_property
+    def view_negatives(self) -> list[Condition]:
+        """The prompt worded for views that are not this one."""
+        return [make() for make in self._view_negatives]
 
 
 class Prior(Protocol):

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dreamforge.cameras import Cameras
 from dreamforge.components import find
 from dreamforge.config import Component, StageConfig
-from dreamforge.contracts import Distilled, Prior, PromptConditions, Scene, Views
+from dreamforge.contracts import Condition, Distilled, Prior, PromptConditions, Scene, Views
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import CLIPS
+from dreamforge.priors.guidance import view_weights
 from dreamforge.prompts import view_prompts
 from dreamforge.rendering.background import background
 from dreamforge.rng import generator
@@ -120,13 +122,8 @@ def optimize(
         z = prior.encode(views.rgb)
         t = prior.noise.timestep(timesteps_at(done, stage.batch, random("timesteps"))).to(device)
         eps = torch.randn(z.shape, generator=random("noise")).to(z)
-        texts = view_prompts(prompt, cameras) if stage.view_prompts else [prompt] * stage.batch
         with torch.no_grad():
-            conditions = PromptConditions(
-                partial(prior.condition, texts, cameras, behind),
-                partial(prior.condition, [negative] * stage.batch, cameras, behind),
-                partial(prior.condition, [""] * stage.batch, cameras, behind) if negative else None,
-            )
+            conditions = _conditions(stage, prior, prompt, negative, cameras, behind)
             supplied = {"progress": done, "generator": random("objective")}
             distilled: Distilled = objective(
                 z.detach(), t, eps, prior, conditions, **{name: supplied[name] for name in extras}
@@ -154,6 +151,23 @@ def optimize(
         _watch_collapse(progress, opacity)
         figures = {name: value.detach() for name, (_, value) in penalties.items()}
         yield Step(step, {"loss": loss.detach(), "opacity": opacity, **distilled.info, **figures})
+
+
+def _conditions(
+    stage: StageConfig, prior: Prior, prompt: str, negative: str, cameras: Cameras, behind: Tensor
+) -> PromptConditions:
+    def ask(texts: list[str]) -> Callable[[], Condition]:
+        return partial(prior.condition, texts, cameras, behind)
+
+    count = len(cameras)
+    worded = view_prompts(prompt, cameras) if stage.view_prompts else [prompt] * count
+    return PromptConditions(
+        ask(worded),
+        ask([negative] * count),
+        ask([""] * count) if negative else None,
+        [ask([f"{prompt}, {word} view"] * count) for word in ("front", "side")] if stage.perp_neg else (),
+        view_weights(cameras.azimuth, cameras.elevation) if stage.perp_neg else None,
+    )
 
 
 def check_regularizers(stage: StageConfig, scene: Scene, where: str) -> None:

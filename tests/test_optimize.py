@@ -114,3 +114,12 @@ def test_non_finite_steps_are_skipped_and_then_given_up() -> None:
 def test_a_collapsed_scene_is_an_error_that_says_so(alpha: float, word: str) -> None:
     with pytest.raises(UserError, match=word):
         list(run(Picture(alpha), stage("steps=100")))
+
+
+def test_perp_neg_reaches_the_prior_with_a_weight_per_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, prior, asked = Picture(), Analytic(means=[RED], stds=[0.1]), []
+    condition = prior.condition
+    monkeypatch.setattr(prior, "condition", lambda texts, *rest: asked.append(texts) or condition(texts, *rest))
+    settings = stage("steps=1", "perp_neg=true", "objective.guidance=7.5", "view_prompts=true")
+    list(optimize(settings, scene, prior, "a cat", "", 0, 0, Progress(make_optimizer(scene))))
+    assert ["a cat, front view"] * 2 in asked and ["a cat, side view"] * 2 in asked and ["", ""] in asked

@@ -15,8 +15,13 @@ def guided(prior: Prior, z_t: Tensor, t: Tensor, prompt: PromptConditions, scale
     """Classifier-free guidance in one batched forward: eps_neg + s (eps_pos - eps_neg).
 
     s = 1 is the conditional model alone and s = 0 the other one alone: neither evaluates what it does not use.
-    The negative is the empty prompt unless the user gave a negative prompt.
+    The negative is the empty prompt unless the user gave a negative prompt. Where the stage asks for Perp-Neg, the
+    other views' wordings push away too, in the same forward (4 evaluations a view).
     """
+    if prompt.view_weights is not None:
+        asked = [prompt.negative, prompt.positive, *prompt.view_negatives]
+        negative, positive, *others = prior.predict(z_t, t, asked)
+        return perp_neg(negative, positive, others, prompt.view_weights.to(z_t), scale)
     if scale == 1:
         return prior.predict(z_t, t, [prompt.positive])[0]
     if scale == 0:
@@ -59,23 +64,17 @@ def perp_neg(empty: Tensor, positive: Tensor, negatives: Sequence[Tensor], weigh
     return empty + scale * total
 
 
-def view_weights(azimuth: Tensor, elevation: Tensor) -> tuple[Tensor, Tensor]:
-    """Perp-Neg's table (threestudio's numbers): what to ask for and what to push away from at each camera.
+def view_weights(azimuth: Tensor, elevation: Tensor) -> Tensor:
+    """Perp-Neg's table (threestudio's numbers): how hard "front view" and "side view" push away at each camera.
 
-    azimuth, elevation: `[B]` in radians. Returns the shares of the "front", "side", "back" and "overhead" wordings
-    in the positive condition `[B,4]`, and the weights of the negatives "front" and "side" `[B,2]`, at most 0.
-    Above 60° of elevation the wording is "overhead" and there are no negatives.
+    azimuth, elevation: `[B]` in radians. Returns `[B,2]`, at most 0; none above 60° of elevation.
     """
     angle = torch.atan2(azimuth.sin(), azimuth.cos()).abs() / (math.pi / 2)  # 0 front, 1 side, 2 back
     ahead = angle < 1
     r = torch.where(ahead, 1 - angle, 2 - angle)
-    zero = torch.zeros_like(r)
-    mix = torch.where(ahead, torch.stack([r, 1 - r, zero, zero]), torch.stack([zero, r, 1 - r, zero]))
     front = torch.where(ahead, _decay(r, 4, -2.426), _decay(r, 1, 0.967))
     side = torch.where(ahead, _decay(1 - r, 4, -2.426), _decay(r, 1, -0.606))
-    above = elevation > math.radians(60)
-    overhead = torch.tensor([0, 0, 0, 1]).to(mix)
-    return torch.where(above[:, None], overhead, mix.T), -torch.where(above, 0, torch.stack([front, side])).T
+    return -torch.where(elevation > math.radians(60), 0, torch.stack([front, side])).T
 
 
 def _decay(r: Tensor, height: float, offset: float) -> Tensor:

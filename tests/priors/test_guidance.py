@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
+from dreamforge.contracts import PromptConditions
 from dreamforge.priors.guidance import dot, guided, perp_neg, perpendicular, rescaled, view_weights
-from tests.conftest import conditions
+from dreamforge.priors.noise import NoiseProcess
+from tests.conftest import Recorder, conditions
 from tests.objectives.networks import Network, draw
 
 EMPTY, POSITIVE = draw(3, 2, 4, 4), draw(3, 2, 4, 4, seed=1)
@@ -74,20 +77,30 @@ H = math.exp(-0.25)
 
 
 @pytest.mark.parametrize(
-    ("azimuth", "mix", "negatives"),
+    ("azimuth", "expected"),
     [
-        (0, [1, 0, 0, 0], [4 * E - 2.426, 1.574]),
-        (45, [0.5, 0.5, 0, 0], [4 * H - 2.426, 4 * H - 2.426]),
-        (90, [0, 1, 0, 0], [E + 0.967, E - 0.606]),
-        (135, [0, 0.5, 0.5, 0], [H + 0.967, H - 0.606]),
-        (180, [0, 0, 1, 0], [1.967, 0.394]),
+        (0, [4 * E - 2.426, 1.574]),
+        (45, [4 * H - 2.426, 4 * H - 2.426]),
+        (90, [E + 0.967, E - 0.606]),
+        (135, [H + 0.967, H - 0.606]),
+        (180, [1.967, 0.394]),
     ],
 )
-def test_t_pn_3_weights_of_views(azimuth: float, mix: list[float], negatives: list[float]) -> None:
-    """Both sides alike, angles wrapped, overhead above 60° whatever the azimuth. At 90° the two regions meet, to 5e-4."""
+def test_t_pn_3_weights_of_views(azimuth: float, expected: list[float]) -> None:
+    """Both sides alike, angles wrapped, none above 60° whatever the azimuth. At 90° the two regions meet, to 5e-4."""
     turns = torch.deg2rad(torch.tensor([azimuth, -azimuth, azimuth + 360, azimuth], dtype=torch.float64))
-    shares, weights = view_weights(turns, torch.deg2rad(torch.tensor([0.0, 30, -10, 61], dtype=torch.float64)))
-    assert torch.allclose(shares[:3], torch.tensor([mix] * 3, dtype=torch.float64), atol=1e-9)
+    weights = view_weights(turns, torch.deg2rad(torch.tensor([0.0, 30, -10, 61], dtype=torch.float64)))
     tolerance = 5e-4 if azimuth == 90 else 1e-9
-    assert torch.allclose(weights[:3], -torch.tensor([negatives] * 3, dtype=torch.float64), atol=tolerance)
-    assert torch.equal(shares[3], torch.tensor([0, 0, 0, 1]).double()) and torch.equal(weights[3], torch.zeros(2).double())
+    assert torch.allclose(weights[:3], -torch.tensor([expected] * 3, dtype=torch.float64), atol=tolerance)
+    assert torch.equal(weights[3], torch.zeros(2).double())
+
+
+def test_guided_asks_for_all_wordings_in_one_forward() -> None:
+    """Catches swapped front and side negatives, and a plain CFG where Perp-Neg was asked for."""
+    noise = NoiseProcess.stable_diffusion(dtype=torch.float64)
+    prior = Recorder(noise, {"n": EMPTY, "y": POSITIVE, "front": NEGATIVES[0], "side": NEGATIVES[1]})
+    makes = [partial(prior.condition, [word]) for word in ("y", "n", "front", "side")]
+    prompt = PromptConditions(makes[0], makes[1], None, makes[2:], WEIGHTS)
+    answer = guided(prior, EMPTY, torch.tensor([5, 50, 500]), prompt, 7.5)
+    assert prior.asked == [["n", "y", "front", "side"]]
+    assert torch.allclose(answer, perp_neg(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 7.5))
