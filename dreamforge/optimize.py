@@ -17,6 +17,7 @@ from dreamforge.config import Component, StageConfig
 from dreamforge.contracts import Condition, Distilled, Prior, PromptConditions, Scene, Views
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import CLIPS
+from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.guidance import view_weights
 from dreamforge.prompts import view_prompts
 from dreamforge.rendering.background import background
@@ -87,6 +88,30 @@ def build_function(kind: str, component: Component) -> Callable[..., Any]:
     return partial(find(kind, component.name, component.name), **component.options)
 
 
+def objective_of(stage: StageConfig) -> Callable[..., Distilled]:
+    """The stage's objective as a function of (z, t, eps, prior, prompt, progress, generator)."""
+    objective = build_function("objectives", stage.objective)
+    takes = inspect.signature(objective).parameters
+
+    def distill(
+        z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions, progress: float, random: torch.Generator
+    ) -> Distilled:
+        supplied = {"progress": progress, "generator": random}
+        return objective(z, t, eps, prior, prompt, **{key: supplied[key] for key in supplied if key in takes})
+
+    return distill
+
+
+def rehearse_objective(stage: StageConfig) -> None:
+    """Evaluate the objective once on a tiny latent and a toy prior, so that options that do not go together show."""
+    prior, count = Analytic(), stage.batch
+    z = torch.zeros(count, 3, 4, 4)
+    t = torch.full((count,), prior.noise.steps // 2)
+    prompt = PromptConditions(*[partial(prior.condition, [""] * count)] * 3)
+    with torch.no_grad():
+        objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, 0.0, generator(0, "rehearsal"))
+
+
 def loss_of(z: Tensor, grad: Tensor) -> Tensor:
     """The loss whose gradient on z is grad / B: half the squared distance to the target z - grad, which is constant."""
     target = (z - grad).detach()
@@ -109,8 +134,7 @@ def optimize(
     """
     cameras_at = find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options).sample
     timesteps_at = build_function("timesteps", stage.timesteps)
-    objective = build_function("objectives", stage.objective)
-    extras = {"progress", "generator"} & inspect.signature(objective).parameters.keys()
+    objective = objective_of(stage)
     optimizer, device = progress.optimizer, prior.device
     while progress.step < stage.steps:
         step = progress.step
@@ -124,10 +148,7 @@ def optimize(
         eps = torch.randn(z.shape, generator=random("noise")).to(z)
         with torch.no_grad():
             conditions = _conditions(stage, prior, prompt, negative, cameras, behind)
-            supplied = {"progress": done, "generator": random("objective")}
-            distilled: Distilled = objective(
-                z.detach(), t, eps, prior, conditions, **{name: supplied[name] for name in extras}
-            )
+            distilled = objective(z.detach(), t, eps, prior, conditions, done, random("objective"))
             grad = distilled.grad
             for name, limit in stage.clip.items():
                 grad = CLIPS[name](grad, value_at(limit, done))

@@ -20,6 +20,7 @@ from dreamforge.console import Console
 from dreamforge.contracts import Prior, Scene
 from dreamforge.errors import UserError
 from dreamforge.export import export_scene
+from dreamforge.kernels import compilation_ahead
 from dreamforge.optimize import (
     MOST_ROLLBACKS,
     Diverged,
@@ -28,6 +29,7 @@ from dreamforge.optimize import (
     make_optimizer,
     optimize,
     optimizer_tensors,
+    rehearse_objective,
     restore_optimizer,
 )
 from dreamforge.pictures import contact_sheet, save_picture, save_video
@@ -61,9 +63,11 @@ def start(
     prior = build_prior(config)
     for text in (config.prompt, config.negative):
         prior.check(text)
+    console = console or Console()
+    if compilation_ahead():
+        console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
     _rehearse(config, prior)
-    run = Run.create(config, list(command), out)
-    return carry_through(run, prior, console or Console())
+    return carry_through(Run.create(config, list(command), out), prior, console)
 
 
 def resume(folder: str | Path, console: Console | None = None) -> Run:
@@ -131,6 +135,7 @@ def _rehearse(config: RunConfig, prior: Prior) -> None:
     """Build every part once, so that a mistake in the last stage shows before the first one runs."""
     for index, stage in enumerate(config.stages):
         find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
+        rehearse_objective(stage)
         check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
 
 

@@ -75,6 +75,8 @@ class PosedCameras:
 def read_transforms(folder: Path) -> tuple[list[Path], Cameras]:
     """Picture files and cameras of a folder's transforms.json (image size left at 1 x 1)."""
     path = folder / "transforms.json"
+    if not path.is_file():
+        raise UserError(f"no {path}; name a folder that holds transforms.json, such as prior.folder=DIR")
     try:
         content = json.loads(path.read_text())
         frames = content["frames"]

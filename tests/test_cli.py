@@ -39,6 +39,10 @@ BAD = {
     "export nothing": (["export", "nowhere"], "not a run folder"),
     "object words": (["toyworld", "object", "a flibber", "-o", "x.glb"], "flibber"),
     "object format": (["toyworld", "object", "a cat", "-o", "x.fbx"], "no format"),
+    "object folder": (["toyworld", "object", "a cat", "-o", "nowhere/x.glb"], "No such file"),
+    "bank of nothing": (["toyworld", "bank", "none.glb", "-o", "bank"], "no such file"),
+    "empirical of nothing": (["run", "--prompt", "a cat", "--recipe", "empirical"], "prior.folder=DIR"),
+    "batch of an objective": (["run", "--prompt", "a cat", "--recipe", "mvdream", "stages.0.batch=3"], "sets of 4"),
     "unknown list": (["list", "prior"], "priors"),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+from pathlib import Path
 
 import torch
 
@@ -26,6 +27,15 @@ def numba_problem() -> str | None:
 def backend(device: torch.device) -> str:
     """The implementation that serves tensors on `device`: "numba" or "torch"."""
     return "numba" if device.type == "cpu" and numba_problem() is None else "torch"
+
+
+def compilation_ahead() -> bool:
+    """Whether this version's Numba kernels have never been compiled on this machine, so that a run begins slowly."""
+    if numba_problem() is not None:
+        return False
+    from dreamforge.kernels import jit  # noqa: F401  (it settles where the cache is)
+
+    return not any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
 
 
 KERNELS = {
