@@ -63,11 +63,12 @@ def start(
     prior = build_prior(config)
     for text in (config.prompt, config.negative):
         prior.check(text)
-    console = console or Console()
-    if compilation_ahead():
-        console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
+    first_time = compilation_ahead()
     _rehearse(config, prior)
-    return carry_through(Run.create(config, list(command), out), prior, console)
+    run, console = Run.create(config, list(command), out), console or Console()
+    if first_time:
+        console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
+    return carry_through(run, prior, console)
 
 
 def resume(folder: str | Path, console: Console | None = None) -> Run:
