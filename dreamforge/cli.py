@@ -18,7 +18,7 @@ EXAMPLES = """\
 examples:
   dreamforge run --prompt "a corgi in a top hat"
   dreamforge run --prompt "a red car" --recipe field --seed 3 --out car
-  dreamforge run --prompt "a hamburger" --prior diffusers prior.model=./stable-diffusion-2-1-base
+  dreamforge run --prompt "a hamburger" --recipe checkpoint prior.model=./stable-diffusion-2-1-base
   dreamforge run --prompt "a blue duck" stages.0.steps=100 stages.0.objective.guidance=7.5
   dreamforge resume outputs/a-red-car-001
   dreamforge list words

@@ -105,6 +105,20 @@ def test_interrupt_writes_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> 
     assert list((tmp_path / "cat" / "checkpoints").iterdir())
 
 
+def test_a_checkpoint_folder_drives_a_run(tmp_path: Path) -> None:
+    """The road of real work, on a tiny random checkpoint: guidance, negative prompt, Perp-Neg, through the encoder."""
+    pytest.importorskip("diffusers")
+    from tests.priors.test_diffusers import write_checkpoint
+
+    done = dreamforge(
+        "run", "--prompt", "a hamburger", "--negative", "blurry", "--recipe", "checkpoint", "--out", "run",
+        f"prior.model={write_checkpoint(tmp_path, 'epsilon')}", "stages.0.steps=3", "stages.1.steps=2",
+        "stages.0.perp_neg=true", "stages.1.size=64", *SHORT[3:], cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "assets" / "model.glb").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", ["gaussians", "field"])
 def test_a_known_object_is_recovered_in_the_exported_file(scene: str, tmp_path: Path) -> None:
@@ -124,4 +138,5 @@ def test_a_known_object_is_recovered_in_the_exported_file(scene: str, tmp_path: 
         for path in ("truth.glb", "run/assets/model.glb")
     )
     psnr = -10 * torch.log10((truth - made).square().mean(dim=(1, 2, 3)))
+    print(f"{scene}: {psnr.mean():.1f} dB")
     assert psnr.mean() >= 24, psnr
