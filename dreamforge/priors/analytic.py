@@ -10,34 +10,9 @@ from torch import Tensor
 from dreamforge.cameras import Cameras
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError, did_you_mean
+from dreamforge.priors.mixture import mixture_epsilon
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace
-
-
-def mixture_epsilon(
-    z_t: Tensor,
-    alpha: Tensor,
-    sigma: Tensor,
-    means: Tensor,
-    std: Tensor | float,
-    log_weights: Tensor | float,
-    joint: bool = False,
-) -> Tensor:
-    """The exact noise prediction of a mixture of isotropic Gaussians.
-
-    eps = sigma sum_k r_k (z_t - alpha m_k) / (alpha² rho_k² + sigma²), with r_k the posterior probability of
-    component k given z_t. z_t: `[B,...]`. alpha, sigma: `[B,1,...]`. means: `[B,K,...]`. std: `[K]` or one.
-    log_weights: `[B,K]` or one. joint: the batch is one sample (views of one object), so its items share the component.
-    """
-    batch, count = means.shape[:2]
-    residual = (z_t[:, None] - alpha[:, None] * means).flatten(2)  # [B,K,D]
-    variance = alpha.view(batch, 1) ** 2 * std**2 + sigma.view(batch, 1) ** 2  # [B,K]
-    dimension = residual.shape[-1]
-    likelihood = -0.5 * residual.square().sum(-1) / variance - 0.5 * dimension * variance.log()
-    if joint:
-        likelihood = likelihood.sum(0, keepdim=True).expand(batch, count)
-    share = torch.softmax(likelihood + log_weights, dim=1) / variance
-    return sigma * torch.einsum("bk,bkd->bd", share, residual).view_as(z_t)
 
 
 class Analytic(PixelSpace):

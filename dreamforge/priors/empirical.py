@@ -18,21 +18,19 @@ from dreamforge.cameras import Cameras
 from dreamforge.components import Count, NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError
-from dreamforge.priors.analytic import mixture_epsilon
+from dreamforge.priors.mixture import PictureMixture
 from dreamforge.priors.noise import NoiseProcess
-from dreamforge.priors.pixels import PixelSpace, composite
+from dreamforge.rendering.background import composite
 from dreamforge.samplers import read_transforms
 
 
-class Empirical(PixelSpace):
+class Empirical(PictureMixture):
     """A Gaussian of width `bandwidth` about each picture of a folder, seen from near the asked camera.
 
     folder: RGBA pictures and transforms.json (`dreamforge toyworld bank` writes one). neighbours: how many of the
     nearest views are in the mixture. bandwidth: standard deviation about each picture, in units of z.
     Prompts are ignored, since the folder is what is wanted; without cameras every picture counts.
     """
-
-    device = torch.device("cpu")
 
     def __init__(self, *, folder: str = "", neighbours: Count = 8, bandwidth: NonNegative = 0.02) -> None:
         self.noise = NoiseProcess.stable_diffusion()
@@ -47,7 +45,6 @@ class Empirical(PixelSpace):
         self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
     ) -> Condition:
         count = len(prompts)
-        white = torch.ones(count, 3)
         if cameras is None:
             rgba = self.bank.expand(count, *self.bank.shape)
         else:
@@ -59,17 +56,8 @@ class Empirical(PixelSpace):
                 size = (cameras.height, cameras.width)
                 flat = torch.nn.functional.interpolate(rgba.flatten(0, 1), size=size, mode="area")
                 rgba = flat.view(count, -1, *flat.shape[1:])
-        return Condition(composite(rgba, white if background is None else background))
-
-    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
-        alpha, sigma = self.noise.alpha_sigma(t, z_t)
-        return [
-            mixture_epsilon(
-                z_t, alpha, sigma, condition.data,
-                self.bandwidth, 0.0,
-            )
-            for condition in conditions
-        ]
+        background = torch.ones(count, 3) if background is None else background
+        return Condition(2 * composite(rgba, background[:, None]) - 1)
 
 
 def _premultiplied(file: Path) -> Tensor:

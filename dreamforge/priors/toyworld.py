@@ -17,9 +17,9 @@ from dreamforge.cameras import Cameras, orbit
 from dreamforge.components import Count, NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError
-from dreamforge.priors.analytic import mixture_epsilon
+from dreamforge.priors.mixture import PictureMixture
 from dreamforge.priors.noise import NoiseProcess
-from dreamforge.priors.pixels import PixelSpace, composite
+from dreamforge.rendering.background import composite
 from dreamforge.toyworld.captions import UnknownWords, parse, vocabulary
 from dreamforge.toyworld.raycast import render
 from dreamforge.toyworld.world import Instance, instance
@@ -27,7 +27,7 @@ from dreamforge.toyworld.world import Instance, instance
 VIEW_AZIMUTHS = {"front": (-45, 45), "side": (45, 135), "back": (135, 225), "overhead": (0, 360)}
 
 
-class ToyWorld(PixelSpace):
+class ToyWorld(PictureMixture):
     """A Gaussian of width `bandwidth` about the renders of `instances` random objects that fit the prompt.
 
     Knows cameras: pictures are compared with renders from the step's own cameras and background. The empty prompt
@@ -35,8 +35,6 @@ class ToyWorld(PixelSpace):
     same instance (as in MVDream), so that they cannot disagree on which. size: pixels, used without cameras only,
     where a view word ("front view") or else the whole circle decides what is rendered.
     """
-
-    device = torch.device("cpu")
 
     def __init__(
         self,
@@ -49,7 +47,7 @@ class ToyWorld(PixelSpace):
     ) -> None:
         self.noise = NoiseProcess.stable_diffusion()
         self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
-        self.multiview, self.size = multiview, size
+        self.joint, self.size = multiview, size
         self._objects = functools.cache(self._draw_objects)
 
     def check(self, prompt: str) -> None:
@@ -71,18 +69,7 @@ class ToyWorld(PixelSpace):
             rgba = torch.cat(
                 [render(self._objects(_without_view(p)), cameras[i : i + 1]) for i, p in enumerate(prompts)]
             )
-        return Condition(composite(rgba, background))
-
-    def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
-        alpha, sigma = self.noise.alpha_sigma(t, z_t)
-        return [
-            mixture_epsilon(
-                z_t, alpha, sigma, condition.data,
-                self.bandwidth, 0.0,
-                joint=self.multiview,
-            )
-            for condition in conditions
-        ]
+        return Condition(2 * composite(rgba, background[:, None]) - 1)
 
     def _draw_objects(self, prompt: str) -> list[Instance]:
         self.check(prompt)

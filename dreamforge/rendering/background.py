@@ -24,3 +24,8 @@ def background(kind: str, batch: int, generator: torch.Generator) -> Tensor:
         return torch.rand(batch, 3, generator=generator)
     color = NAMED.get(kind) or tuple(int(kind[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return torch.tensor(color).expand(batch, 3)
+
+
+def composite(picture: Tensor, background: Tensor) -> Tensor:
+    """Premultiplied RGBA pictures `[...,4,H,W]` on plain colours `[...,3]`: `[...,3,H,W]`."""
+    return picture[..., :3, :, :] + (1 - picture[..., 3:, :, :]) * background[..., :, None, None]

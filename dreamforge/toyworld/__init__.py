@@ -6,10 +6,10 @@
 
 from dreamforge.toyworld.captions import Description, UnknownWords, caption, parse, vocabulary
 from dreamforge.toyworld.meshes import to_mesh
-from dreamforge.toyworld.raycast import on_background, render, render_pairs
+from dreamforge.toyworld.raycast import render, render_pairs
 from dreamforge.toyworld.world import RADIUS, Instance, instance, sheet
 
 __all__ = [
-    "RADIUS", "Description", "Instance", "UnknownWords", "caption", "instance", "on_background", "parse", "render",
+    "RADIUS", "Description", "Instance", "UnknownWords", "caption", "instance", "parse", "render",
     "render_pairs", "sheet", "to_mesh", "vocabulary",
 ]  # fmt: skip

@@ -36,11 +36,6 @@ def render_pairs(instances: Sequence[Instance], cameras: Cameras, supersample: i
     return _launch(instances, cameras, each, each, supersample)
 
 
-def on_background(picture: Tensor, background: Tensor) -> Tensor:
-    """`[...,4,H,W]` premultiplied pictures on plain backgrounds `[...,3]`: `[...,3,H,W]` in [0,1] sRGB."""
-    return picture[..., :3, :, :] + (1.0 - picture[..., 3:, :, :]) * background[..., :, None, None]
-
-
 def _launch(
     instances: Sequence[Instance], cameras: Cameras, which: np.ndarray, view: np.ndarray, samples: int
 ) -> Tensor:

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamforge.cameras import orbit
+from dreamforge.rendering.background import composite
 from dreamforge.toyworld.accessories import ACCESSORIES
 from dreamforge.toyworld.captions import Description, parse, wearable
 from dreamforge.toyworld.figure import COLORS
 from dreamforge.toyworld.kernels import GRID, bake, srgb_to_linear
 from dreamforge.toyworld.nouns import NOUNS
 from dreamforge.toyworld.primitives import Primitive, moved
-from dreamforge.toyworld.raycast import on_background, render
+from dreamforge.toyworld.raycast import render
 
 RADIUS = 0.9  # of every instance, accessories included
 
@@ -107,6 +108,6 @@ def sheet(
     instances = [instance(parse(prompt), seed + row) for row, prompt in enumerate(prompts)]
     pictures = render(instances, orbit(list(azimuths), elevation, size=size), supersample=3)  # [B,K,4,H,W]
     tints = np.random.default_rng(seed).uniform(0.82, 0.96, (len(prompts), 3)).astype(np.float32)
-    rgb = on_background(pictures, pictures.new_tensor(tints).expand(len(azimuths), -1, -1)).clamp(0, 1)
+    rgb = composite(pictures, pictures.new_tensor(tints).expand(len(azimuths), -1, -1)).clamp(0, 1)
     rows = rgb.permute(1, 3, 0, 4, 2).reshape(len(prompts) * size, len(azimuths) * size, 3)
     return (rows * 255 + 0.5).byte().numpy()

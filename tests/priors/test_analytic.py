@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dreamforge.errors import UserError
-from dreamforge.priors.analytic import Analytic, mixture_epsilon
+from dreamforge.priors.analytic import Analytic
+from dreamforge.priors.mixture import mixture_epsilon
 from dreamforge.priors.noise import NoiseProcess
 
 F64 = torch.float64

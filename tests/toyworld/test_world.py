@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from dreamforge.cameras import Cameras, orbit
+from dreamforge.rendering.background import composite
 from dreamforge.toyworld import (
-    RADIUS, Instance, instance, on_background, parse, render, render_pairs, sheet, to_mesh, vocabulary,
+    RADIUS, Instance, instance, parse, render, render_pairs, sheet, to_mesh, vocabulary,
 )  # fmt: skip
 from dreamforge.toyworld.kernels import EXTENT, KIND, MATRIX, field
 
@@ -78,9 +79,9 @@ def test_pictures_are_premultiplied_and_composite_exactly() -> None:
     assert len(edges) > 20 and torch.allclose(edges * 4, (edges * 4).round())
     # Supersampling by hand gives the same composite up to the colours shared within a pixel.
     background = torch.tensor([[0.2, 0.5, 0.9]])
-    fine = on_background(render([thing], camera.resized(96, 96), supersample=1), background)
+    fine = composite(render([thing], camera.resized(96, 96), supersample=1), background)
     by_hand = torch.nn.functional.avg_pool2d(fine[0], 2)
-    error = (on_background(picture, background)[0] - by_hand).abs()
+    error = (composite(picture, background)[0] - by_hand).abs()
     assert error.max() < 0.08 and error.mean() < 1e-3
 
 
