@@ -130,11 +130,7 @@ class Field(nn.Module):
 
     @torch.no_grad()
     def to_mesh(self, resolution: int) -> Mesh:
-        """The surface of half opacity; see `dreamforge.contracts.Scene`."""
-        from dreamforge.export.surface import mesh_from_density
+        """The surface that the views agree on; see `dreamforge.contracts.Scene`."""
+        from dreamforge.export.surface import mesh_from_views
 
-        axis = torch.linspace(-1, 1, resolution, device=self.table.device)
-        points = torch.cartesian_prod(axis, axis, axis)
-        density = self._densities(points) * (points.norm(dim=-1) < 1)  # rays see nothing outside
-        grid = density.view(resolution, resolution, resolution).cpu().numpy()
-        return mesh_from_density(grid, self.render)
+        return mesh_from_views(self.render, resolution)

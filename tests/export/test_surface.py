@@ -11,7 +11,7 @@ from torch import Tensor
 from dreamforge.cameras import Cameras, turntable
 from dreamforge.contracts import Mesh, Views
 from dreamforge.export.clean import clean
-from dreamforge.export.surface import isosurface, mesh_from_density, mesh_from_views
+from dreamforge.export.surface import isosurface, mesh_from_views
 from dreamforge.export.verify import compare
 from dreamforge.rendering.raster import render_mesh
 from tests.export.shapes import ball, figure, joined, showing, volume
@@ -72,35 +72,10 @@ def test_fusion_bears_noisy_depth() -> None:
     assert np.abs(np.linalg.norm(body, axis=1) - 0.5).mean() < 0.01
 
 
-def test_density_threshold_comes_from_the_outlines() -> None:
-    """A soft density, its right surface at any threshold but the usual ones, on a shape with no symmetry."""
-    x, y, z = coordinates(64)
-    body = 0.5 - np.sqrt(x**2 + y**2 + z**2)
-    horn = 0.15 - np.sqrt((x - 0.5) ** 2 + (y - 0.4) ** 2 + (z - 0.1) ** 2)
-    distance = np.maximum(body, horn)
-    truth = isosurface(distance)
-    found = mesh_from_density(37.0 * np.exp(distance * 9), showing(truth))
-    assert silhouettes_agree(truth, found) > 0.97
-    assert volume(found) == pytest.approx(volume(truth), rel=0.04)
-    assert found.vertices[:, 0].max() > 0.6 > -found.vertices[:, 0].min()  # the horn is on +X, not mirrored
-
-
 @pytest.mark.parametrize(("opacity", "word"), [(0.0, "empty"), (1.0, "full")])
 def test_empty_and_full_scenes_say_so(opacity: float, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         mesh_from_views(shown_everywhere(opacity), 32)
-    level = np.full((32, 32, 32), opacity * 5, np.float32)
-    with pytest.raises(ValueError, match="empty") as error:
-        mesh_from_density(level, shown_everywhere(opacity))
-    assert f"{opacity * 5:.4g}" in str(error.value) and "thresholds" in str(error.value)
-
-
-def test_a_density_that_fills_the_sphere_is_full() -> None:
-    x, y, z = coordinates(48)
-    block = trimesh.creation.box((1.98, 1.98, 1.98))
-    density = np.where(np.maximum.reduce([abs(x), abs(y), abs(z)]) < 0.99, 4.0, 0.0)
-    with pytest.raises(ValueError, match="full"):
-        mesh_from_density(density, showing(Mesh(block.vertices.astype(np.float32), block.faces.astype(np.int32))))
 
 
 def test_clean_drops_specks_and_bubbles_and_keeps_parts() -> None:
