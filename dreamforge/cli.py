@@ -190,12 +190,13 @@ def _config(arguments: argparse.Namespace) -> None:
 def _doctor(arguments: argparse.Namespace) -> None:
     import rich.console
     import rich.table
+    from rich.markup import escape
 
     from dreamforge.doctor import findings
 
     table = rich.table.Table("what", "state", "advice", box=None)
     for row in findings():
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     rich.console.Console().print(table)
 
 

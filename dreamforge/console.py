@@ -28,12 +28,12 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line of its own."""
-        self._err.print(text)
+        self._err.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def run(self, run: Run) -> Iterator[None]:
         """The live line of a run's optimization."""
-        self.say(f"[bold]{run.config.prompt}[/]  →  {run.folder}")
+        self.say(f"{run.config.prompt}  →  {run.folder}")
         self._stages, self._began, self._work_seen = run.config.stages, time.monotonic(), 0.0
         columns = (
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +70,8 @@ def start(
     run, console = Run.create(config, list(command), out), console or Console()
     if first_time:
         console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.Popen([sys.executable, "-m", "dreamforge.export.warm"], **quiet)  # compiling uses one core only
     return carry_through(run, prior, console)
 
 

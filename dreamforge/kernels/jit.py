@@ -11,16 +11,17 @@ from typing import Any
 
 
 def _cache_folder() -> Path:
-    """Where compiled kernels are kept: beside the package when that is writable, else in the user's cache.
+    """Where compiled kernels are kept: in the user's cache, or a temporary folder where that cannot be written.
 
-    Named by a digest of all sources that hold kernels, since Numba itself notices changes only in the file of the
-    kernel called, not in the helpers and constants it imports.
+    Not beside the package, where pip would leave the folder behind and Python then take it for the package. Named by a
+    digest of all sources that hold kernels, since Numba itself notices changes only in the file of the kernel called,
+    not in the helpers and constants it imports.
     """
     package = Path(__file__).resolve().parent.parent
     sources = sorted([*package.glob("kernels/*.py"), *package.glob("*/kernels.py")])
     digest = hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
     user = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    for place in (package / "kernels" / "__pycache__", user / "dreamforge", Path(tempfile.gettempdir())):
+    for place in (user / "dreamforge", Path(tempfile.gettempdir())):
         folder = place / f"numba-{digest}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
