@@ -11,7 +11,7 @@ from typing import Any
 
 
 def _cache_folder() -> Path:
-    """Where compiled kernels are kept: in the user's cache, or a temporary folder where that cannot be written.
+    """Where compiled kernels are kept: in the user's cache, or where that cannot be written in a folder for once.
 
     Not beside the package, where pip would leave the folder behind and Python then take it for the package. Named by a
     digest of all sources that hold kernels, since Numba itself notices changes only in the file of the kernel called,
@@ -20,15 +20,13 @@ def _cache_folder() -> Path:
     package = Path(__file__).resolve().parent.parent
     sources = sorted([*package.glob("kernels/*.py"), *package.glob("*/kernels.py")])
     digest = hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
-    user = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    for place in (user / "dreamforge", Path(tempfile.gettempdir())):
-        folder = place / f"numba-{digest}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dreamforge" / f"numba-{digest}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
+    except OSError:
+        pass  # a read-only home: compiling every time is slow, and right
     return Path(tempfile.mkdtemp(prefix="dreamforge-numba-"))
 
 
