@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -18,7 +19,7 @@ from dreamforge.toyworld.meshes import to_mesh
 from dreamforge.toyworld.world import instance
 
 
-def format_of(path: Path):  # noqa: ANN201  (a format module)
+def format_of(path: Path) -> ModuleType:
     """The format module for a file name, by its ending."""
     name = path.suffix.lstrip(".").lower()
     if name not in FORMATS:

@@ -84,6 +84,7 @@ class Run:
         return cls(path, configuration.typed(tree))
 
     def manifest(self) -> dict[str, Any]:
+        """What manifest.json says so far."""
         path = self.folder / "manifest.json"
         return json.loads(path.read_text()) if path.is_file() else {}
 

@@ -68,7 +68,8 @@ class PosedCameras:
         self.cameras = read_transforms(Path(folder))[1]
 
     def sample(self, progress: float, batch: int, size: int, generator: torch.Generator) -> Cameras:
-        index = torch.randperm(len(self.cameras), generator=generator)[:batch]
+        """`batch` cameras of the folder with pictures of `size` x `size` pixels."""
+        index = torch.randint(len(self.cameras), (batch,), generator=generator)
         return self.cameras[index].resized(size, size)
 
 

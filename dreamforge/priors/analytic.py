@@ -47,10 +47,12 @@ class Analytic(PixelSpace):
     def condition(
         self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
     ) -> Condition:
+        """What to tell the model; see `dreamforge.contracts.Prior`."""
         rows = [self.prompts.get(prompt, self.prompts[""]) for prompt in prompts]
         return Condition(torch.tensor(rows, dtype=self.means.dtype).log())
 
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        """The noise under each condition; see `dreamforge.contracts.Prior`."""
         alpha, sigma = self.noise.alpha_sigma(t, z_t)
         means = self.means.to(z_t).view(1, *self.means.shape, *(1,) * (z_t.dim() - 2))
         means = means.expand(len(z_t), *self.means.shape, *z_t.shape[2:])

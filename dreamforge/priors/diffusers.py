@@ -42,6 +42,7 @@ class Diffusers:
         """Any prompt will do."""
 
     def encode(self, rgb: Tensor) -> Tensor:
+        """Pictures to latents (or to [-1,1] for pixel models); differentiable."""
         if rgb.shape[-1] != self.size:
             rgb = torch.nn.functional.interpolate(rgb, size=(self.size, self.size), mode="bilinear", antialias=True)
         pixels = 2 * rgb - 1
@@ -53,6 +54,7 @@ class Diffusers:
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
+        """Latents to pictures, for looking at."""
         if self.vae is not None:
             config = self.vae.config
             z = z / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
@@ -62,10 +64,12 @@ class Diffusers:
     def condition(
         self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
     ) -> Condition:
+        """What to tell the model; see `dreamforge.contracts.Prior`."""
         return Condition(torch.cat([self._embed(prompt) for prompt in prompts]))
 
     @torch.no_grad()
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        """The noise under each condition; see `dreamforge.contracts.Prior`."""
         count = len(conditions)
         inputs = z_t.to(self.dtype).repeat(count, 1, 1, 1).contiguous(memory_format=torch.channels_last)
         text = torch.cat([condition.data for condition in conditions])

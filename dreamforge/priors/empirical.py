@@ -44,6 +44,7 @@ class Empirical(PictureMixture):
     def condition(
         self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
     ) -> Condition:
+        """What to tell the model; see `dreamforge.contracts.Prior`."""
         count = len(prompts)
         if cameras is None:
             rgba = self.bank.expand(count, *self.bank.shape)

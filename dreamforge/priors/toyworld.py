@@ -60,6 +60,7 @@ class ToyWorld(PictureMixture):
     def condition(
         self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
     ) -> Condition:
+        """What to tell the model; see `dreamforge.contracts.Prior`."""
         background = torch.ones(len(prompts), 3) if background is None else background
         if cameras is None:
             rgba = torch.cat([self._every_view(prompt) for prompt in prompts])
