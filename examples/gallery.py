@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("prompts", nargs="*", default=PROMPTS)
     parser.add_argument("--recipe", default="splats")
     parser.add_argument("--sides", type=int, default=8)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     sides = []
     for prompt in arguments.prompts:
         began = time.monotonic()
