@@ -41,7 +41,7 @@ class Console:
             TimeElapsedColumn(), TextColumn("{task.fields[eta]}"), TextColumn("{task.fields[figures]}"),
         )
         with Progress(*columns, console=self._err, transient=True, disable=not self._err.is_terminal) as self._progress:
-            self._task = self._progress.add_task("starting", total=None, rate="", eta="", figures="")
+            self._task = self._progress.add_task("starting", total=1, rate="", eta="", figures="")
             self._marks: list[tuple[float, float]] = []
             yield
         self._progress = None
