@@ -34,7 +34,7 @@ class Console:
     def run(self, run: Run) -> Iterator[None]:
         """The live line of a run's optimization."""
         self.say(f"{run.config.prompt}  →  {run.folder}")
-        self._stages, self._began, self._work_seen = run.config.stages, time.monotonic(), 0.0
+        self._stages = run.config.stages
         columns = (
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[rate]}"),

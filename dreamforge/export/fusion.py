@@ -6,7 +6,6 @@ Numba only: in array operations the temporaries of millions of samples times doz
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from dreamforge.cameras import Cameras

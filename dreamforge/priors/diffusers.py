@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,6 +118,5 @@ def _load(model: str, dtype: torch.dtype):  # noqa: ANN202  (a pipeline of an op
 
 
 def _index_keys(folder: Path) -> set[str]:
-    import json
-
+    """The parts that a pipeline's index names: only these take arguments."""
     return set(json.loads((folder / "model_index.json").read_text()))
