@@ -175,6 +175,18 @@ def _components(kind: str) -> list[tuple[str, str]]:
     return [(name, summary(component)) for name, component in table(kind).items()]
 
 
+def _objectives() -> list[tuple[str, str]]:
+    from dreamforge.components import summary, table
+    from dreamforge.objectives.needs import NEEDS, method_of
+
+    rows = [("", "evaluations a view", "needs", "")]
+    for name, component in table("objectives").items():
+        method = method_of(name)
+        needs = ", ".join(need for need in NEEDS if need in method.needs)
+        rows.append((name, method.evaluations, needs, summary(component)))
+    return [(name, f"{evaluations:23}{needs:26}{what}".rstrip()) for name, evaluations, needs, what in rows]
+
+
 def _words() -> list[tuple[str, str]]:
     from dreamforge.toyworld.captions import vocabulary
 
@@ -222,7 +234,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
 
 LISTS: dict[str, Callable[[], list[tuple[str, str]]]] = {
     "recipes": _recipes,
-    "objectives": lambda: _components("objectives"),
+    "objectives": _objectives,
     "priors": lambda: _components("priors"),
     "scenes": lambda: _components("scenes"),
     "words": _words,

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dreamforge.contracts import Method
 from dreamforge.errors import UserError, did_you_mean
 
 
@@ -50,18 +51,27 @@ KINDS = {
 }
 
 
-def table(kind: str) -> dict[str, Callable[..., Any]]:
-    """Every component of a kind by name: this package's own and those of installed plugins."""
+def entries(kind: str) -> dict[str, Any]:
+    """Every table entry of a kind by name: this package's own and those of installed plugins."""
     place = KINDS[kind]
-    components = dict(getattr(importlib.import_module(place.module), place.table))
+    found = dict(getattr(importlib.import_module(place.module), place.table))
     for point in entry_points(group=f"dreamforge.{kind}"):
-        if point.name in components:
+        if point.name in found:
             raise UserError(f"plugin {point.value} names its {kind} '{point.name}', which is taken; rename it")
         try:
-            components[point.name] = point.load()
+            found[point.name] = point.load()
         except Exception as error:
             raise UserError(f"plugin {point.value} ({kind} '{point.name}') does not load: {error}") from error
-    return components
+    return found
+
+
+def table(kind: str) -> dict[str, Callable[..., Any]]:
+    """Every component of a kind by name. What an objective costs and needs is left out (`objectives.needs`)."""
+    return {name: _component(entry) for name, entry in entries(kind).items()}
+
+
+def _component(entry: Any) -> Callable[..., Any]:
+    return entry.function if isinstance(entry, Method) else entry
 
 
 def find(kind: str, name: str, where: str) -> Callable[..., Any]:

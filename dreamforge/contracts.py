@@ -5,7 +5,7 @@ Protocols, not base classes: anything with these methods fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -137,7 +137,11 @@ class PromptConditions:
 
 
 class Prior(Protocol):
-    """A frozen 2D diffusion model. Its keyword-only constructor arguments are its config options."""
+    """A frozen 2D diffusion model. Its keyword-only constructor arguments are its config options.
+
+    It may say what it `provides`: "guidance" (the empty prompt means something to it), "gradient" (`predict` is
+    differentiable in z_t) and "multi-view" (it sees the views of a batch together). Unsaid it is the first two.
+    """
 
     noise: NoiseProcess
     device: torch.device
@@ -172,3 +176,15 @@ class Distilled:
 
     grad: Tensor
     info: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """An entry of the table of objectives.
+
+    evaluations: of the prior for each view, at a guidance other than 1. needs: keys of `objectives.needs.NEEDS`.
+    """
+
+    function: Callable[..., Distilled]
+    evaluations: str = "?"
+    needs: Set[str] = frozenset()

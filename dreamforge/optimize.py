@@ -102,14 +102,24 @@ def objective_of(stage: StageConfig) -> Callable[..., Distilled]:
     return distill
 
 
-def rehearse_objective(stage: StageConfig) -> None:
-    """Evaluate the objective once on a tiny latent and a toy prior, so that options that do not go together show."""
+def rehearse_objective(stage: StageConfig) -> set[str]:
+    """Evaluate the objective once on a tiny latent and a toy prior, so that options that do not go together show.
+
+    Returns which conditions it asked for, of "positive", "negative" and "empty".
+    """
     prior, count = Analytic(), stage.batch
     z = torch.zeros(count, 3, 4, 4)
     t = torch.full((count,), prior.noise.steps // 2)
-    prompt = PromptConditions(*[partial(prior.condition, [""] * count)] * 3)
+    asked: set[str] = set()
+
+    def ask(which: str) -> Condition:
+        asked.add(which)
+        return prior.condition([""] * count)
+
+    prompt = PromptConditions(*(partial(ask, which) for which in ("positive", "negative", "empty")))
     with torch.no_grad():
         objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, 0.0, generator(0, "rehearsal"))
+    return asked
 
 
 def loss_of(z: Tensor, grad: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from dreamforge.contracts import Prior, Scene
 from dreamforge.errors import UserError
 from dreamforge.export import export_scene
 from dreamforge.kernels import compilation_ahead
+from dreamforge.objectives.needs import check_needs
 from dreamforge.optimize import (
     MOST_ROLLBACKS,
     Diverged,
@@ -140,7 +141,7 @@ def _rehearse(config: RunConfig, prior: Prior) -> None:
     """Build every part once, so that a mistake in the last stage shows before the first one runs."""
     for index, stage in enumerate(config.stages):
         find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
-        rehearse_objective(stage)
+        check_needs(stage, prior, rehearse_objective(stage), f"stages.{index}")
         check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
 
 

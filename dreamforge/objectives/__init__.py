@@ -1,5 +1,6 @@
 """Score-distillation objectives, one short file each: (z, t, eps, prior, prompt, *, options) -> Distilled."""
 
+from dreamforge.contracts import Method
 from dreamforge.objectives.asd import asd
 from dreamforge.objectives.bsd import bsd
 from dreamforge.objectives.cds import cds
@@ -17,19 +18,19 @@ from dreamforge.objectives.sjc import sjc
 from dreamforge.objectives.tsm import tsm
 
 OBJECTIVES = {
-    "sds": sds,
-    "asd": asd,
-    "bsd": bsd,
-    "cds": cds,
-    "csd": csd,
-    "csm": csm,
-    "hifa": hifa,
-    "ism": ism,
-    "mvdream": mvdream,
-    "nfsd": nfsd,
-    "rfds": rfds,
-    "sdi": sdi,
-    "sds_bridge": sds_bridge,
-    "sjc": sjc,
-    "tsm": tsm,
+    "sds": Method(sds, "2", {"guidance"}),
+    "asd": Method(asd, "3", {"guidance"}),
+    "bsd": Method(bsd, "2", {"guidance"}),
+    "cds": Method(cds, "4", {"guidance"}),
+    "csd": Method(csd, "2, or 3 while annealed", {"guidance"}),
+    "csm": Method(csm, "2 + t / stride", {"guidance", "inversion"}),
+    "hifa": Method(hifa, "2 x steps", {"guidance"}),
+    "ism": Method(ism, "3 + t / stride", {"guidance", "inversion"}),
+    "mvdream": Method(mvdream, "2", {"guidance", "multi-view"}),
+    "nfsd": Method(nfsd, "3", {"guidance"}),
+    "rfds": Method(rfds, "2 + reversals", {"guidance"}),
+    "sdi": Method(sdi, "2 + 2 t / stride", {"guidance", "inversion"}),
+    "sds_bridge": Method(sds_bridge, "2", {"guidance"}),
+    "sjc": Method(sjc, "2", {"guidance"}),
+    "tsm": Method(tsm, "4 + t / stride", {"guidance", "inversion"}),
 }

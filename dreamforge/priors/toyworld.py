@@ -48,6 +48,7 @@ class ToyWorld(PictureMixture):
         self.noise = NoiseProcess.stable_diffusion()
         self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
         self.joint, self.size = multiview, size
+        self.provides = frozenset({"guidance", "gradient", *(["multi-view"] if multiview else [])})
         self._objects = functools.cache(self._draw_objects)
 
     def check(self, prompt: str) -> None:

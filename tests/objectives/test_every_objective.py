@@ -31,7 +31,7 @@ SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})
 
 
 def ask(name: str, z: Tensor, prior: Prior, prompts: Any = None, **options: Any) -> Distilled:
-    objective: Callable[..., Distilled] = OBJECTIVES[name]
+    objective: Callable[..., Distilled] = OBJECTIVES[name].function
     options |= {"progress": 0.3, "generator": seeded(), "weight": "uniform"}
     known = inspect.signature(objective).parameters
     chosen = {key: value for key, value in options.items() if key in known}
@@ -85,7 +85,7 @@ def test_t_gen_1_a21_a_prior_that_sees_the_noise_asks_for_nothing(name: str) -> 
 def test_every_objective_has_a_recipe_and_a_described_signature(name: str) -> None:
     stages = config.load(name if name != "sds" else "splats")[0].stages
     assert name in {stage.objective.name for stage in stages}
-    parameters = inspect.signature(OBJECTIVES[name]).parameters
+    parameters = inspect.signature(OBJECTIVES[name].function).parameters
     assert list(parameters)[:5] == ["z", "t", "eps", "prior", "prompt"]
     for key, parameter in list(parameters.items())[5:]:
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY

@@ -1,0 +1,66 @@
+"""What an objective costs and needs, and whether a stage and its prior have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dreamforge.components import entries
+from dreamforge.contracts import Method, Prior
+from dreamforge.errors import UserError
+
+if TYPE_CHECKING:
+    from dreamforge.config import StageConfig
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that a method asks for: what it is, whether a stage and a prior have it, and what to do if not."""
+
+    what: str
+    met: Callable[[StageConfig, Prior], bool] = lambda stage, prior: True
+    advice: str = ""
+
+
+def provides(prior: Prior) -> Set[str]:
+    """What a prior says it can do; one that says nothing is taken for an ordinary network."""
+    return getattr(prior, "provides", {"guidance", "gradient"})
+
+
+NEEDS = {
+    "guidance": Need(
+        "an unconditional prediction", lambda stage, prior: "guidance" in provides(prior),
+        "choose a prior that is not distilled for guidance, or where it suffices set objective.guidance=1",
+    ),
+    "multi-view": Need(
+        "a prior that sees several views at once", lambda stage, prior: "multi-view" in provides(prior),
+        "choose one such as toyworld with prior.multiview=true",
+    ),
+    "gradient": Need(
+        "gradients through the prior's network", lambda stage, prior: "gradient" in provides(prior),
+        "choose another prior",
+    ),
+    "inversion": Need("a deterministic path through noise levels"),
+    "learned score": Need("phi, which learns the score of the renders"),
+}
+"""Inversion and the learned score are there for every prior; they are named because they cost time."""
+
+
+def method_of(name: str) -> Method:
+    """The table's entry; an objective of a plugin may be a bare function, whose cost and needs are not known."""
+    entry = entries("objectives")[name]
+    return entry if isinstance(entry, Method) else Method(entry)
+
+
+def check_needs(stage: StageConfig, prior: Prior, asked: Set[str], where: str) -> None:
+    """Raise UserError for a need that the stage or its prior does not meet.
+
+    asked: which conditions the objective evaluates as it is set up, of "positive", "negative", "empty": a method that
+    needs guidance in general may do without.
+    """
+    name = stage.objective.name
+    for key in NEEDS.keys() & method_of(name).needs:
+        need, spared = NEEDS[key], key == "guidance" and asked <= {"positive"}
+        if not spared and not need.met(stage, prior):
+            raise UserError(f"{where}.objective: {name} needs {need.what}; {need.advice}")
