@@ -35,6 +35,8 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_folder()))
 import numba  # noqa: E402  (the cache folder must be known first)
 import torch  # noqa: E402
 
+from dreamforge.kernels.compiler import ChildCompiledCache  # noqa: E402
+
 prange = numba.prange
 
 
@@ -48,7 +50,9 @@ use_torch_threads()
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` for parallel execution with fast maths, cached on disk."""
-    return numba.njit(parallel=True, fastmath=True, cache=True, error_model="numpy", boundscheck=False)(function)
+    compiled = numba.njit(parallel=True, fastmath=True, error_model="numpy", boundscheck=False)(function)
+    compiled._cache = ChildCompiledCache(function)
+    return compiled
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
