@@ -9,9 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from dreamforge.kernels import KERNELS, backend, numba_problem
+from dreamforge.kernels import KERNELS, choice, nvrtc
 
 EXTRAS = {"diffusers": ("diffusers", "transformers")}
+LIBRARIES = {
+    "gsplat": "caps a Gaussian's alpha at 0.999, ours at 0.99, so pictures differ",
+    "nerfacc": "places samples by a rule of its own; ours end rays where density is sure to hide the rest",
+    "tinycudann": "places grid vertices half a cell aside, so tables do not carry over",
+}
+"""Libraries for the same operations, and why their results are not ours. All build with nvcc, at install or first use."""
 
 
 def findings() -> list[tuple[str, str, str]]:
@@ -23,16 +29,15 @@ def findings() -> list[tuple[str, str, str]]:
         ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores", ""),
         _device_row(),
     ]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    problem = numba_problem()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    forced = os.environ.get("DREAMFORGE_KERNELS", "")
     for name, what in KERNELS.items():
-        serves = backend(device)
-        advice = ""
-        if serves == "torch":
-            advice = problem or "no CUDA kernels yet: the torch reference serves on the GPU"
-        rows.append((f"kernel {name}", f"{serves} ({what})", advice))
+        serves, problem = choice(device, name, forced)
+        rows.append((f"kernel {name}", f"{serves} ({what})", problem))
+    rows.append(_compiler_row())
+    rows += [_library_row(name, difference) for name, difference in LIBRARIES.items() if _found(name)]
     for extra, packages in EXTRAS.items():
-        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        missing = [name for name in packages if not _found(name)]
         state = "missing " + ", ".join(missing) if missing else ", ".join(f"{p} {_version(p)}" for p in packages)
         rows.append((f"extra {extra}", state, f"pip install 'dreamforge3d[{extra}]'" if missing else ""))
     return rows
@@ -40,10 +45,26 @@ def findings() -> list[tuple[str, str, str]]:
 
 def _device_row() -> tuple[str, str, str]:
     if torch.cuda.is_available():
-        return ("device", torch.cuda.get_device_name(0), "")
+        major, minor = torch.cuda.get_device_capability(0)
+        return ("device", f"{torch.cuda.get_device_name(0)} (sm_{major}{minor})", "")
     if torch.version.cuda is None:
         return ("device", "cpu", "this torch is built without CUDA; on an NVIDIA machine install the CUDA build")
     return ("device", "cpu", "no NVIDIA GPU or driver found")
+
+
+def _compiler_row() -> tuple[str, str, str]:
+    problem = nvrtc.compiler_problem()
+    if problem:
+        return ("extra cuda", "missing", problem if torch.cuda.is_available() else f"of use with an NVIDIA GPU: {problem}")
+    return ("extra cuda", f"NVRTC {nvrtc.version()}", "" if torch.cuda.is_available() else "of use with an NVIDIA GPU only")
+
+
+def _library_row(name: str, difference: str) -> tuple[str, str, str]:
+    return (f"library {name}", f"{_version(name)}, not used", f"needs nvcc on this machine; and it {difference}")
+
+
+def _found(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _version(package: str) -> str:

@@ -5,7 +5,9 @@ A level whose (resolution + 1)^3 vertices fit its table is indexed densely, a fi
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -13,6 +15,8 @@ from torch import Tensor
 from dreamforge.kernels import backend
 
 PRIME_Y, PRIME_Z = 2654435761, 805459861
+FAST_TABLES = {"numba": (torch.float32,), "cuda": (torch.float32, torch.float16)}
+"""What a table can be of for the fast paths; points and features are float32 there."""
 
 
 def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
@@ -26,8 +30,10 @@ def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summe
         raise ValueError(f"a hash table needs a power of two of entries, not {table.shape[1]}")
     if len(resolutions) != table.shape[0]:
         raise ValueError(f"{len(resolutions)} resolutions for a table of {table.shape[0]} levels")
-    if table.dtype == torch.float32 and backend(table.device) == "numba":
-        return _Numba.apply(points, table, tuple(resolutions), summed)
+    serves = backend(table.device, "hashgrid")
+    if points.dtype == torch.float32 and table.dtype in FAST_TABLES.get(serves, ()):
+        kernels = importlib.import_module(f"dreamforge.kernels.hashgrid_{serves}")
+        return _Encode.apply(kernels, points, table, tuple(resolutions), summed)
     return reference(points, table, resolutions, summed)
 
 
@@ -50,26 +56,22 @@ def reference(points: Tensor, table: Tensor, resolutions: Sequence[int], summed:
     return torch.stack(levels).sum(0) if summed else torch.cat(levels, dim=-1)
 
 
-class _Numba(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, points: Tensor, table: Tensor, resolutions: tuple[int, ...], summed: bool) -> Tensor:
-        from dreamforge.kernels import hashgrid_numba
+class _Encode(torch.autograd.Function):
+    """The passes of one of the modules `hashgrid_numba` and `hashgrid_cuda` as a differentiable operation."""
 
+    @staticmethod
+    def forward(
+        ctx, kernels: ModuleType, points: Tensor, table: Tensor, resolutions: tuple[int, ...], summed: bool
+    ) -> Tensor:
         points, table = points.detach().contiguous(), table.detach().contiguous()
         ctx.save_for_backward(points, table)
-        ctx.resolutions, ctx.summed = resolutions, summed
-        return hashgrid_numba.forward(points, table, resolutions, summed)
+        ctx.kernels, ctx.options = kernels, (resolutions, summed)
+        return kernels.forward(points, table, resolutions, summed)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        from dreamforge.kernels import hashgrid_numba
-
-        points, table = ctx.saved_tensors
-        grad = grad.contiguous()
-        to_points = to_table = None
-        if ctx.needs_input_grad[0]:
-            to_points = hashgrid_numba.backward_points(points, table, grad, ctx.resolutions, ctx.summed)
-        if ctx.needs_input_grad[1]:
-            to_table = hashgrid_numba.backward_table(points, table, grad, ctx.resolutions, ctx.summed)
-        return to_points, to_table, None, None
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        arguments = (*ctx.saved_tensors, grad.contiguous(), *ctx.options)
+        to_points = ctx.kernels.backward_points(*arguments) if ctx.needs_input_grad[1] else None
+        to_table = ctx.kernels.backward_table(*arguments) if ctx.needs_input_grad[2] else None
+        return None, to_points, to_table, None, None

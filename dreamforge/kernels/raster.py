@@ -50,7 +50,7 @@ def interpolate(attributes: np.ndarray, faces: np.ndarray, fragments: Fragments,
 
 
 def _fast() -> bool:
-    return backend(torch.device("cpu")) == "numba"
+    return backend(torch.device("cpu"), "raster") == "numba"
 
 
 def _numba():  # noqa: ANN202  (a module; imported only where Numba is installed)

@@ -84,7 +84,7 @@ def splat(
         if value.device.type == "cpu" and not np.isfinite(value.detach().sum().item()):
             raise ValueError(f"splat: {name} must be finite")
     views, focals = _views(cameras, means)
-    fast = backend(means.device) == "numba" and means.dtype == torch.float32
+    fast = backend(means.device, "splat") == "numba" and means.dtype == torch.float32
     render = _Splat.apply if fast else reference
     size = (cameras.height, cameras.width)
     image = render(means, scales, rotations, opacities, colors, views, focals, size, statistics)

@@ -47,7 +47,7 @@ def march(
     """
     origins, directions = origins.detach(), directions.detach()
     jitter = torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter
-    if origins.dtype == torch.float32 and backend(origins.device) == "numba":
+    if origins.dtype == torch.float32 and backend(origins.device, "volume") == "numba":
         from dreamforge.kernels import volume_numba
 
         rays, grids = (origins.contiguous(), directions.contiguous()), (occupancy.contiguous(), floor.contiguous())
@@ -82,7 +82,7 @@ def composite(
     sigmas: `[M]` densities >= 0 per unit length. colors: `[M,C]`. Differentiable once in both; samples past the point
     where less than `STOP` of the light gets through count for nothing and receive a gradient of exactly zero.
     """
-    if sigmas.dtype == torch.float32 and backend(sigmas.device) == "numba":
+    if sigmas.dtype == torch.float32 and backend(sigmas.device, "volume") == "numba":
         return _Numba.apply(sigmas, colors, offsets, t, step)
     return composite_reference(sigmas, colors, offsets, t, step)
 

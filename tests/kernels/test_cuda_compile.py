@@ -1,0 +1,64 @@
+"""Every CUDA source compiles for the GPUs we name, without a driver, and fits their registers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dreamforge.kernels import nvrtc
+from dreamforge.kernels.hashgrid_cuda import program as hashgrid
+from dreamforge.kernels.nvrtc import Program
+
+PROGRAMS = [hashgrid(2, False), hashgrid(4, False), hashgrid(2, True), hashgrid(4, True)]
+needs_nvrtc = pytest.mark.skipif(nvrtc.compiler_problem() is not None, reason=str(nvrtc.compiler_problem()))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_no_source_is_left_out() -> None:
+    assert {program.file for program in PROGRAMS} == {path.name for path in nvrtc.SOURCES.glob("*.cu")}
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: f"{program.file} {program.macros}")
+def test_compiles_without_spilling(program: Program, capability: int) -> None:
+    options = [f"--gpu-architecture=sm_{capability}", "--std=c++17", "--ptxas-options=-v", *program.definitions()]
+    code, log = nvrtc.build(program, options)
+    assert code.startswith(b"\x7fELF")
+    assert "warning" not in log
+    kernels = re.findall(r"^KERNEL.*?(\w+)\($", program.source(), re.MULTILINE)
+    figures = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log)
+    assert len(figures) == len(kernels) > 0
+    assert all(figure == ("0", "0", "0") for figure in figures), log
+
+
+@needs_nvrtc
+def test_what_is_compiled_is_kept_until_the_source_or_the_gpu_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = nvrtc.compiled(PROGRAMS[0], 90)
+    assert first.startswith(b"\x7fELF")
+    assert nvrtc.compiled(PROGRAMS[0], 80) != first
+    assert len(list(nvrtc.cache_folder().iterdir())) == 2
+    text = PROGRAMS[0].source()
+    with monkeypatch.context() as changed:
+        changed.setattr(Program, "source", lambda self: text.replace("size == 0", "size < 0"))
+        assert nvrtc.compiled(PROGRAMS[0], 90) != first
+    monkeypatch.setattr(nvrtc, "build", lambda *_: pytest.fail("compiled again"))
+    assert nvrtc.compiled(PROGRAMS[0], 90) == first
+
+
+@needs_nvrtc
+def test_a_gpu_newer_than_the_compiler_gets_ptx() -> None:
+    assert b".target sm_" in nvrtc.compiled(PROGRAMS[0], 999)
+
+
+@needs_nvrtc
+def test_a_mistake_in_a_source_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Program, "source", lambda self: "__device__ int x = y;")
+    with pytest.raises(RuntimeError, match=r"^NVRTC .* cannot compile hashgrid.cu .*sm_90.*error.*undefined$"):
+        nvrtc.compiled(PROGRAMS[0], 90)
