@@ -27,12 +27,14 @@ class Views:
     rgb: `[B,3,H,W]` in [0,1], composited on the background. alpha: `[B,1,H,W]` opacity in [0,1].
     depth: `[B,1,H,W]` mean distance along the viewing axis, weighted by opacity and divided by alpha (0 where empty).
     normal: `[B,3,H,W]` world-space, weighted by opacity (its length is at most alpha), or None where not computed.
+    distortion: `[B,1,H,W]` how far apart along each ray its opacity lies (Mip-NeRF 360), or None where not computed.
     """
 
     rgb: Tensor
     alpha: Tensor
     depth: Tensor
     normal: Tensor | None = None
+    distortion: Tensor | None = None
 
 
 @dataclass

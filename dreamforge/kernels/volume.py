@@ -76,11 +76,13 @@ def march_reference(
 
 def composite(
     sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour `[R,C]`, opacity `[R]` and opacity-weighted depth `[R]` (sum of w t) of packed samples.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Colour `[R,C]`, opacity `[R]`, opacity-weighted depth `[R]` (sum of w t) and distortion `[R]` of packed samples.
 
     sigmas: `[M]` densities >= 0 per unit length. colors: `[M,C]`. Differentiable once in both; samples past the point
     where less than `STOP` of the light gets through count for nothing and receive a gradient of exactly zero.
+    The distortion is Mip-NeRF 360's (arXiv 2111.12077), in world units: sum_ij w_i w_j |t_i - t_j| + sum_i w_i^2
+    step / 3, which is small where the opacity of a ray lies in one place. It costs one pass, since t is sorted.
     """
     if sigmas.dtype == torch.float32 and backend(sigmas.device, "volume") == "numba":
         return _Numba.apply(sigmas, colors, offsets, t, step)
@@ -89,19 +91,22 @@ def composite(
 
 def composite_reference(
     sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`composite` in plain torch, on rays padded to the longest."""
     counts = offsets.diff()
     longest = int(counts.max()) if len(counts) else 0
     kept = torch.arange(longest, device=sigmas.device) < counts[:, None]  # [R,S]
-    optical = torch.zeros(kept.shape, dtype=sigmas.dtype, device=sigmas.device).masked_scatter(kept, sigmas * step)
-    before = optical.cumsum(-1) - optical
-    light = torch.exp(-before)
-    weights = torch.where(light >= STOP, light * -torch.expm1(-optical), 0)[kept]  # [M]
+    padded = torch.zeros(kept.shape, dtype=sigmas.dtype, device=sigmas.device)
+    optical, along = padded.masked_scatter(kept, sigmas * step), padded.masked_scatter(kept, t)
+    light = torch.exp(optical - optical.cumsum(-1))
+    weights = torch.where(light >= STOP, light * -torch.expm1(-optical), 0)
     ray = torch.arange(len(counts), device=sigmas.device).repeat_interleave(counts)
-    columns = torch.cat([colors, torch.ones_like(colors[:, :1]), t[:, None]], dim=-1)
-    totals = columns.new_zeros(len(counts), columns.shape[1]).index_add(0, ray, weights[:, None] * columns)
-    return totals[:, :-2], totals[:, -2], totals[:, -1]
+    color = colors.new_zeros(len(counts), colors.shape[1]).index_add(0, ray, weights[kept][:, None] * colors)
+    alpha, depth = weights.sum(-1), (weights * along).sum(-1)
+    place = along - along[:, :1]  # from the first sample on: smaller numbers lose fewer digits
+    before, placed = weights.cumsum(-1) - weights, (weights * place).cumsum(-1) - weights * place
+    distortion = (2 * weights * (place * before - placed) + weights**2 * (step / 3)).sum(-1)
+    return color, alpha, depth, distortion
 
 
 class _Numba(torch.autograd.Function):
@@ -110,16 +115,16 @@ class _Numba(torch.autograd.Function):
         from dreamforge.kernels import volume_numba
 
         colors = colors.detach().contiguous()
-        weights, color, alpha, depth = volume_numba.composite(sigmas.detach().contiguous(), colors, offsets, t, step)
+        weights, *outputs = volume_numba.composite(sigmas.detach().contiguous(), colors, offsets, t, step)
         ctx.save_for_backward(colors, offsets, t, weights)
         ctx.step = step
-        return color, alpha, depth
+        return tuple(outputs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, to_color: Tensor, to_alpha: Tensor, to_depth: Tensor):
+    def backward(ctx, *grads: Tensor):
         from dreamforge.kernels import volume_numba
 
-        grads = (to_color.contiguous(), to_alpha.contiguous(), to_depth.contiguous())
-        to_sigmas, to_colors = volume_numba.composite_backward(*ctx.saved_tensors, ctx.step, *grads)
+        contiguous = [grad.contiguous() for grad in grads]
+        to_sigmas, to_colors = volume_numba.composite_backward(*ctx.saved_tensors, ctx.step, *contiguous)
         return to_sigmas, to_colors, None, None, None

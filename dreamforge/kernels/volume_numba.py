@@ -12,7 +12,7 @@ from torch import Tensor
 from dreamforge.kernels.jit import inline, kernel, prange
 from dreamforge.kernels.volume import STOP, slot_count
 
-ZERO, ONE = np.float32(0), np.float32(1)  # plain numbers would turn the arithmetic around them to double precision
+ZERO, ONE, TWO, THIRD = [np.float32(x) for x in (0, 1, 2, 1 / 3)]  # plain numbers would turn the arithmetic around them to double precision
 DEEP = np.float32(-math.log(STOP))  # the optical depth at which a ray ends
 
 
@@ -78,11 +78,12 @@ def march(
 
 
 @kernel
-def _composite_pass(sigmas, colors, offsets, t, step, weights, color, alpha, depth):
+def _composite_pass(sigmas, colors, offsets, t, step, weights, color, alpha, depth, distortion):
     channels = colors.shape[1]
     for ray in prange(len(alpha)):
-        light = ONE
-        for n in range(offsets[ray], offsets[ray + 1]):
+        light, total, placed, pairs, squares = ONE, ZERO, ZERO, ZERO, ZERO
+        start = offsets[ray]
+        for n in range(start, offsets[ray + 1]):
             if light < np.float32(STOP):
                 weights[n] = ZERO
                 continue
@@ -92,60 +93,71 @@ def _composite_pass(sigmas, colors, offsets, t, step, weights, color, alpha, dep
             weights[n] = weight
             for c in range(channels):
                 color[ray, c] += weight * colors[n, c]
-            alpha[ray] += weight
-            depth[ray] += weight * t[n]
+            place = t[n] - t[start]
+            pairs += weight * (place * total - placed)
+            squares += weight * weight
+            total += weight
+            placed += weight * place
+        alpha[ray] = total
+        if total > ZERO:
+            depth[ray] = placed + total * t[start]
+        distortion[ray] = TWO * pairs + squares * step * THIRD
 
 
 @kernel
-def _composite_back(colors, offsets, t, weights, step, to_color, to_alpha, to_depth, to_sigmas, to_colors):
+def _composite_back(
+    colors, offsets, t, weights, step, to_color, to_alpha, to_depth, to_distortion, to_sigmas, to_colors
+):
     channels = colors.shape[1]
     for ray in prange(len(to_alpha)):
-        light = ONE
-        for n in range(offsets[ray], offsets[ray + 1]):
-            light -= weights[n]
+        start = offsets[ray]
+        before, placed_before = ZERO, ZERO  # what lies in front of a sample, and where
+        for n in range(start, offsets[ray + 1]):
+            before += weights[n]
+            placed_before += weights[n] * (t[n] - t[start])
+        light = ONE - before
+        behind, placed_behind = ZERO, ZERO
         later = ZERO  # what the samples behind contribute to the loss, per unit of it being seen
-        for n in range(offsets[ray + 1] - 1, offsets[ray] - 1, -1):
+        for n in range(offsets[ray + 1] - 1, start - 1, -1):
             weight = weights[n]
-            if weight == ZERO and later == ZERO and light < np.float32(STOP):
+            if weight == ZERO and behind == ZERO and light < np.float32(STOP):
                 to_sigmas[n] = ZERO
                 for c in range(channels):
                     to_colors[n, c] = ZERO
                 continue
-            value = to_alpha[ray] + to_depth[ray] * t[n]
+            place = t[n] - t[start]
+            before -= weight
+            placed_before -= weight * place
+            spread = place * (before - behind) - (placed_before - placed_behind) + weight * step * THIRD
+            value = to_alpha[ray] + to_depth[ray] * t[n] + TWO * to_distortion[ray] * spread
             for c in range(channels):
                 value += to_color[ray, c] * colors[n, c]
                 to_colors[n, c] = weight * to_color[ray, c]
             to_sigmas[n] = step * (light * value - later)
             light += weight
             later += weight * value
+            behind += weight
+            placed_behind += weight * place
 
 
-def composite(
-    sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def composite(sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float) -> tuple[Tensor, ...]:
     """Weights `[M]`, then the outputs of `dreamforge.kernels.volume.composite`."""
     rays = len(offsets) - 1
     weights = torch.empty_like(sigmas)
-    color, alpha, depth = torch.zeros(rays, colors.shape[1]), torch.zeros(rays), torch.zeros(rays)
+    outputs = (torch.zeros(rays, colors.shape[1]), *torch.zeros(3, rays).unbind())
     inputs = (sigmas.numpy(), colors.numpy(), offsets.numpy(), t.numpy(), np.float32(step))
-    _composite_pass(*inputs, weights.numpy(), color.numpy(), alpha.numpy(), depth.numpy())
-    return weights, color, alpha, depth
+    _composite_pass(*inputs, weights.numpy(), *[output.numpy() for output in outputs])
+    return weights, *outputs
 
 
 def composite_backward(
-    colors: Tensor,
-    offsets: Tensor,
-    t: Tensor,
-    weights: Tensor,
-    step: float,
-    to_color: Tensor,
-    to_alpha: Tensor,
-    to_depth: Tensor,
+    colors: Tensor, offsets: Tensor, t: Tensor, weights: Tensor, step: float, *gradients: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients on the densities `[M]` and colours `[M,C]`, from those on the outputs: back to front along each ray,
-    dL/dsigma_i = step (T_{i+1} q_i - sum_{j>i} w_j q_j), where q_j is what sample j would add if wholly seen."""
+    """Gradients on the densities `[M]` and colours `[M,C]`, from those on the four outputs: back to front along each
+    ray, dL/dsigma_i = step (T_{i+1} q_i - sum_{j>i} w_j q_j), where q_j = dL/dw_j is what sample j would add if wholly
+    seen. The distortion adds 2 sum_i w_i |t_i - t_j| + 2 w_j step / 3 to it, from sums over what lies before and behind.
+    """
     to_sigmas, to_colors = torch.empty_like(weights), torch.empty_like(colors)
     inputs = (colors.numpy(), offsets.numpy(), t.numpy(), weights.numpy(), np.float32(step))
-    grads = (to_color.numpy(), to_alpha.numpy(), to_depth.numpy())
-    _composite_back(*inputs, *grads, to_sigmas.numpy(), to_colors.numpy())
+    _composite_back(*inputs, *[gradient.numpy() for gradient in gradients], to_sigmas.numpy(), to_colors.numpy())
     return to_sigmas, to_colors

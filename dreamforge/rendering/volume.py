@@ -36,13 +36,13 @@ def render_volume(
         shift = None if jitter is None else jitter[rays]
         samples = march(origins[rays], directions[rays], occupancy, floor, step, shift)
         sigmas, channels = query(samples.points)
-        color, alpha, distance = composite(sigmas, channels, samples.offsets, samples.t, step)
-        parts.append(torch.cat([color, alpha[:, None], distance[:, None]], dim=-1))
+        color, *scalars = composite(sigmas, channels, samples.offsets, samples.t, step)
+        parts.append(torch.cat([color, torch.stack(scalars, dim=-1)], dim=-1))
     batch, height, width = len(cameras), cameras.height, cameras.width
     image = torch.cat(parts).view(batch, height, width, -1).movedim(-1, 1)
-    rgb, alpha, distance = image[:, :3], image[:, -2:-1], image[:, -1:]
+    rgb, (alpha, distance, distortion) = image[:, :3], image[:, -3:].split(1, dim=1)
     forward = -cameras.c2w[:, :3, 2]
     cosine = torch.einsum("bi,bhwi->bhw", forward, directions.view(batch, height, width, 3))[:, None]
     depth = torch.where(alpha > 0, distance / alpha.clamp(min=1e-6) * cosine, 0)
-    normal = image[:, 3:6] if image.shape[1] == 8 else None
-    return Views(rgb + (1 - alpha) * background[:, :, None, None], alpha, depth, normal)
+    normal = image[:, 3:6] if image.shape[1] == 9 else None
+    return Views(rgb + (1 - alpha) * background[:, :, None, None], alpha, depth, normal, distortion)

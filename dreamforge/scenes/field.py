@@ -99,9 +99,12 @@ class Field(nn.Module):
         return [{"name": "table", "params": self.table, "lr": self.learning_rate}]
 
     def regularizers(self, views: Views) -> dict[str, Tensor]:
-        """"sparsity", mean sqrt(alpha^2 + 0.01), against fog; "opaque", mean binary entropy of alpha, against veils."""
+        """"sparsity", mean sqrt(alpha^2 + 0.01), against fog; "opaque", mean binary entropy of alpha, against veils;
+        "distortion", how far apart along rays opacity lies (Mip-NeRF 360), against floaters."""
         alpha = views.alpha.clamp(1e-3, 1 - 1e-3)
+        distortion = alpha.new_zeros(()) if views.distortion is None else views.distortion.mean()
         return {
+            "distortion": distortion,
             "sparsity": (views.alpha**2 + 0.01).sqrt().mean(),
             "opaque": nn.functional.binary_cross_entropy(alpha, alpha),
         }

@@ -32,7 +32,7 @@ def packed(counts: list[int], dtype: torch.dtype = torch.float32) -> tuple[Tenso
     sigmas = (6 * torch.rand(total, generator=random, dtype=dtype)).requires_grad_()
     colors = torch.rand(total, 3, generator=random, dtype=dtype).requires_grad_()
     offsets = torch.tensor([0, *counts]).cumsum(0)
-    t = 2 + torch.rand(total, generator=random, dtype=dtype)
+    t = 2 + 0.02 * torch.rand(total, generator=random, dtype=dtype).cumsum(0)
     return sigmas, colors, offsets, t
 
 
@@ -111,10 +111,23 @@ def test_the_reference_has_exact_derivatives() -> None:
 
 def test_a_slab_lets_through_what_beer_and_lambert_say() -> None:
     offsets, t = torch.tensor([0, 50]), 2 + 0.01 * torch.arange(50)
-    color, alpha, depth = composite(torch.full((50,), 3.0), torch.ones(50, 2), offsets, t, 0.01)
+    color, alpha, depth, _ = composite(torch.full((50,), 3.0), torch.ones(50, 2), offsets, t, 0.01)
     assert alpha.item() == pytest.approx(1 - math.exp(-1.5), abs=1e-6)
     assert torch.allclose(color, alpha.expand(1, 2))
     assert 2 < (depth / alpha).item() < 2.25
+
+
+def test_distortion_is_the_double_sum() -> None:
+    sigmas, _, offsets, t = packed([40, 1], torch.float64)
+    t = t.view(-1).sort().values
+    one = torch.eye(41, dtype=torch.float64)  # a colour for each sample gives its weight
+    for function in (composite, composite_reference):
+        inputs = [sigmas, one, t] if function is composite_reference else [x.float() for x in (sigmas, one, t)]
+        weights, *_, distortion = function(inputs[0], inputs[1], offsets, inputs[2], STEP)
+        for w, found in zip(weights.double(), distortion.double(), strict=True):
+            apart = (t[:, None] - t).abs()
+            expected = (w[:, None] * w * apart).sum() + w.square().sum() * STEP / 3
+            assert torch.allclose(found, expected, rtol=1e-5)
 
 
 def test_what_is_hidden_pulls_on_nothing() -> None:
