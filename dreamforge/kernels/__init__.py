@@ -20,6 +20,7 @@ KERNELS = {
     "hashgrid": "multiresolution hash encoding",
     "volume": "occupancy marching and compositing",
     "splat": "Gaussian projection and rasterization",
+    "harmonics": "colours that depend on the view",
     "raster": "triangle rasterization",
 }
 """The kernels and what each does, one module of that name each."""

@@ -16,13 +16,14 @@ from dreamforge.kernels import backend
 
 PRIME_Y, PRIME_Z = 2654435761, 805459861
 FAST_TABLES = {"numba": (torch.float32,), "cuda": (torch.float32, torch.float16)}
-"""What a table can be of for the fast paths; points and features are float32 there."""
+"""What a table can be of for the fast paths, others are converted; points and features are float32 there."""
 
 
 def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
     """Features `[N, L*F]` of points `[N,3]` in [0,1], differentiable once in the points and the table.
 
-    table: `[L,T,F]`, T a power of two. resolutions: the cells a side of each of the L levels.
+    table: `[L,T,F]`, T a power of two, in single or half precision: entries are interpolated, and gradients added up,
+    in the precision of the points. resolutions: the cells a side of each of the L levels.
     summed: add the levels up instead of concatenating them, `[N,F]`; the same value as summing afterwards, with a
     fraction of the memory traffic. Results do not depend on the number of threads.
     """
@@ -31,15 +32,16 @@ def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summe
     if len(resolutions) != table.shape[0]:
         raise ValueError(f"{len(resolutions)} resolutions for a table of {table.shape[0]} levels")
     serves = backend(table.device, "hashgrid")
-    if points.dtype == torch.float32 and table.dtype in FAST_TABLES.get(serves, ()):
+    if points.dtype == torch.float32 and serves in FAST_TABLES:
         kernels = importlib.import_module(f"dreamforge.kernels.hashgrid_{serves}")
+        table = table if table.dtype in FAST_TABLES[serves] else table.float()
         return _Encode.apply(kernels, points, table, tuple(resolutions), summed)
     return reference(points, table, resolutions, summed)
 
 
 def reference(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
     """`hash_encode` in plain torch."""
-    entries = table.shape[1]
+    table, entries = table.to(points.dtype), table.shape[1]
     corners = torch.tensor([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)], device=points.device)
     levels = []
     for level, resolution in enumerate(resolutions):

@@ -12,7 +12,8 @@ kernels share:
 - Gaussians whose centre is nearer than NEAR are not drawn; in the affine map, directions are clamped to
   FRUSTUM_MARGIN times the field of view, where it is still a fair likeness.
 
-Colours are one per Gaussian; view-dependent colours are the caller's to evaluate.
+Colours are one per Gaussian, or one per view and Gaussian: `harmonics.view_colors` makes those of spherical harmonics,
+`facing_normals` in their place makes a picture of normals.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def splat(
     """Render N Gaussians to B views, differentiable in everything but the cameras.
 
     means `[N,3]` world positions; scales `[N,3]` standard deviations, positive; rotations `[N,4]` quaternions (wxyz,
-    of any length but zero); opacities `[N]` in (0,1); colors `[N,3]`; background `[B,3]`.
+    of any length but zero); opacities `[N]` in (0,1); colors `[N,3]`, or `[B,N,3]` a view; background `[B,3]`.
     Returns rgb `[B,3,H,W]` on the background, alpha `[B,1,H,W]`, and depth `[B,1,H,W]`: the sum of weight times
     distance along the viewing axis, not divided by alpha. Tensors other than float32 go to the torch reference.
     Raises ValueError for parameters or cameras that are not finite.
@@ -122,7 +123,7 @@ class _Splat(torch.autograd.Function):
         count, batch = len(means), len(views)
         tensors = [t.detach().contiguous() for t in (means, scales, rotations, opacities, colors, views, focals)]
         geometry = [t.numpy() for t in tensors]
-        color_array = geometry.pop(4)
+        color_array = geometry.pop(4).reshape(-1, 3)
         tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
         projected = np.empty((batch * count, 8), np.float32)
         boxes = np.empty((batch * count, 4), np.int32)
@@ -148,7 +149,7 @@ class _Splat(torch.autograd.Function):
 
         image, *tensors = ctx.saved_tensors
         geometry = [t.numpy() for t in tensors]
-        colors = geometry.pop(4)
+        colors = geometry.pop(4).reshape(-1, 3)
         projected, offsets, starts, entries, stops, tiles_x = ctx.plan
         height, width = image.shape[2:]
         slots = np.zeros((len(entries), 10), np.float32)
@@ -157,11 +158,10 @@ class _Splat(torch.autograd.Function):
             image.numpy(), gradient.contiguous().numpy(), slots,
         )  # fmt: skip
         gradients = [torch.zeros_like(t) for t in tensors[:5]]
-        figures = torch.zeros(len(colors), 3)
-        project_backward(
-            *geometry, height, width, projected, offsets, slots,
-            *[g.numpy() for g in gradients], figures.numpy(),
-        )  # fmt: skip
+        figures = torch.zeros(len(tensors[0]), 3)
+        outputs = [g.numpy() for g in gradients]
+        outputs[4] = outputs[4].reshape(-1, 3)
+        project_backward(*geometry, height, width, projected, offsets, slots, *outputs, figures.numpy())
         if ctx.statistics is not None:
             gradient_length, seen, radius = figures.unbind(1)
             ctx.statistics.add(gradient_length * (0.5 * height), seen, radius)
@@ -229,9 +229,21 @@ def reference(
         alpha = alpha * (alpha >= ALPHA_CUT)
         before = torch.cumprod(torch.cat([torch.ones_like(alpha[:1]), 1 - alpha]), 0)[:-1]  # transmittance in front
         weight = alpha * before * (before >= MIN_TRANSMITTANCE)
-        features = torch.cat([colors[index], torch.ones_like(z[b, index, None]), depth[b, index, None]], -1)
+        shown = colors if colors.dim() == 2 else colors[b]
+        features = torch.cat([shown[index], torch.ones_like(z[b, index, None]), depth[b, index, None]], -1)
         images.append((features.T @ weight).reshape(5, height, width))
     return torch.stack(images)
+
+
+def facing_normals(means: Tensor, scales: Tensor, rotations: Tensor, positions: Tensor) -> Tensor:
+    """The unit normals `[B,N,3]` that N Gaussians show to B positions `[B,3]`: their shortest axes, facing them.
+
+    Differentiable in the rotations. Splatted as colours on black, they make the opacity-weighted picture of normals.
+    """
+    shortest = scales.detach().argmin(-1)
+    axes = rotation_matrices(rotations)[torch.arange(len(means), device=means.device), :, shortest]
+    away = (axes * (means.detach() - positions[:, None].to(means))).sum(-1, keepdim=True) > 0
+    return torch.where(away, -axes, axes)
 
 
 def rotation_matrices(rotations: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ A *row* is one Gaussian in one view (view * N + gaussian); a *slot* is one row i
 backward rasterizer writes each slot's gradient by itself and the backward projection adds the slots of a Gaussian in
 order, so results do not depend on how threads are scheduled.
 
+colors: [N,3], or [V*N,3] where they differ from view to view; row r has the colour r modulo their number.
+
 Columns of slot gradients [P,10]: with s = alpha dL/dalpha, the sums over pixels of s, s dx, s dy, s dx dx, s dx dy,
 s dy dy, where (dx, dy) leads from the Gaussian's centre to the pixel's; then the gradients of red, green, blue, depth.
 """

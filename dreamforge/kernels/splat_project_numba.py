@@ -140,7 +140,6 @@ def project(means, scales, rotations, opacities, views, focals, height, width, p
         )  # fmt: skip
 
 
-
 @inline
 def rotation_backward(q, inverse, d_r, d_rotation):
     """Fill d_rotation [4], the gradient of the raw quaternion, from d_r [9], that of its rotation matrix."""
@@ -236,8 +235,9 @@ def project_backward_range(
             wide = math.sqrt(max(projected[row, 4] / projected[row, 2], ONE))
             statistics[n, 2] = max(statistics[n, 2], wide * projected[row, 7])
             d_opacities[n] += g[0] / opacities[n]
+            color = row % d_colors.shape[0]  # colours are one per Gaussian, or one per row
             for k in range(3):
-                d_colors[n, k] += g[6 + k]
+                d_colors[color, k] += g[6 + k]
         for k in range(3):
             d_scales[n, k] = d_m[k] * r[k] + d_m[3 + k] * r[3 + k] + d_m[6 + k] * r[6 + k]
         for k in range(9):

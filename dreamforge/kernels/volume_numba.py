@@ -12,7 +12,8 @@ from torch import Tensor
 from dreamforge.kernels.jit import inline, kernel, prange
 from dreamforge.kernels.volume import STOP, slot_count
 
-ZERO, ONE, TWO, THIRD = [np.float32(x) for x in (0, 1, 2, 1 / 3)]  # plain numbers would turn the arithmetic around them to double precision
+# plain numbers would turn the arithmetic around them to double precision
+ZERO, ONE, TWO, THIRD = [np.float32(x) for x in (0, 1, 2, 1 / 3)]
 DEEP = np.float32(-math.log(STOP))  # the optical depth at which a ray ends
 
 
@@ -155,7 +156,7 @@ def composite_backward(
 ) -> tuple[Tensor, Tensor]:
     """Gradients on the densities `[M]` and colours `[M,C]`, from those on the four outputs: back to front along each
     ray, dL/dsigma_i = step (T_{i+1} q_i - sum_{j>i} w_j q_j), where q_j = dL/dw_j is what sample j would add if wholly
-    seen. The distortion adds 2 sum_i w_i |t_i - t_j| + 2 w_j step / 3 to it, from sums over what lies before and behind.
+    seen. The distortion adds 2 sum_i w_i |t_i - t_j| + 2 w_j step / 3, from sums over what lies before and behind.
     """
     to_sigmas, to_colors = torch.empty_like(weights), torch.empty_like(colors)
     inputs = (colors.numpy(), offsets.numpy(), t.numpy(), weights.numpy(), np.float32(step))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from dreamforge.cameras import Cameras
-from dreamforge.components import Count, Fraction, NonNegative
+from dreamforge.components import Count, Fraction, NonNegative, Range
 from dreamforge.contracts import Mesh, Views
-from dreamforge.kernels.splat import SplatStatistics, rotation_matrices, splat
+from dreamforge.kernels.harmonics import Y0, view_colors
+from dreamforge.kernels.splat import SplatStatistics, facing_normals, rotation_matrices, splat
 
 PARAMETERS = ("means", "log_scales", "quaternions", "opacity_logits", "color_logits")
 STATISTICS = ("gradient", "seen", "radius")
@@ -22,10 +23,11 @@ FARTHEST = 1.2  # distance from the origin beyond which a Gaussian is pruned
 
 
 class Gaussians(nn.Module):
-    """N Gaussians with one sRGB colour each.
+    """N Gaussians with one sRGB colour each, or with colours that depend on the view.
 
     Parameters: means `[N,3]`; log_scales `[N,3]`; quaternions `[N,4]` (wxyz, not normalised); opacity_logits `[N]`;
-    color_logits `[N,3]`. The properties `scales`, `opacities` and `colors` are what they stand for.
+    color_logits `[N,3]`; and where `sh_degree` is above 0 sh `[N,(sh_degree+1)^2-1,3]`, spherical harmonics that are
+    added to the colour. The properties `scales`, `opacities`, `colors` and `harmonics` are what they stand for.
 
     Every `densify_every` steps between the fractions `densify_from` and `densify_until` of a stage, Gaussians fainter
     than `prune_opacity` go, and the share `growth` whose position on the picture feels the strongest pull divide in
@@ -52,6 +54,8 @@ class Gaussians(nn.Module):
         rotation_lr: NonNegative = 0.02,
         opacity_lr: NonNegative = 0.1,
         color_lr: NonNegative = 0.05,
+        sh_degree: Annotated[int, Range(0, 3)] = 0,
+        sh_lr: NonNegative = 0.003,
         densify_every: Count = 25,
         densify_from: Fraction = 0.1,
         densify_until: Fraction = 0.7,
@@ -64,23 +68,24 @@ class Gaussians(nn.Module):
         self.learning_rates = dict(
             zip(PARAMETERS, (position_lr, scale_lr, rotation_lr, opacity_lr, color_lr), strict=True)
         )
+        if sh_degree:
+            self.learning_rates["sh"] = sh_lr
         generator = torch.Generator().manual_seed(seed)
         direction = nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
         means = ball * direction * torch.rand(count, 1, generator=generator) ** (1 / 3)
         distances, _ = cKDTree(means.numpy()).query(means.numpy(), k=min(4, count))
         spacing = torch.from_numpy(distances).float().reshape(count, -1)[:, 1:].mean(1).nan_to_num(ball)
-        self._put({
+        values = {
             "means": means,
             "log_scales": spacing.clamp_min(1e-4).log()[:, None].repeat(1, 3),
             "quaternions": torch.randn(count, 4, generator=generator),
             "opacity_logits": torch.full((count,), START_OPACITY).logit(),
             "color_logits": 0.1 * torch.randn(count, 3, generator=generator),
-        }, device)  # fmt: skip
+            "sh": torch.zeros(count, (sh_degree + 1) ** 2 - 1, 3),
+        }
+        for name in self.learning_rates:
+            setattr(self, name, nn.Parameter(values[name].to(device)))
         self._forget()
-
-    def _put(self, values: dict[str, Tensor], device: torch.device) -> None:
-        for name, value in values.items():
-            setattr(self, name, nn.Parameter(value.detach().to(device)))
 
     def _forget(self) -> None:
         """Start the densification statistics afresh."""
@@ -99,16 +104,31 @@ class Gaussians(nn.Module):
 
     @property
     def colors(self) -> Tensor:
-        """`[N,3]` sRGB in [0,1]."""
+        """`[N,3]` sRGB in [0,1], without what depends on the view."""
         return self.color_logits.sigmoid()
 
-    def render(self, cameras: Cameras, background: Tensor) -> Views:
-        """Views on plain backgrounds `[B,3]`, without normals; see `dreamforge.contracts.Scene`."""
+    @property
+    def harmonics(self) -> Tensor:
+        """`[N,K,3]` coefficients in the convention of 3DGS and `dreamforge.kernels.harmonics`, `colors` the first."""
+        first = ((self.colors - 0.5) / Y0)[:, None]
+        return torch.cat([first, self.sh], 1) if "sh" in self.learning_rates else first
+
+    def render(self, cameras: Cameras, background: Tensor, normals: bool = False) -> Views:
+        """Views on plain backgrounds `[B,3]`, with normals if asked for, at twice the cost.
+
+        See `dreamforge.contracts.Scene`.
+        """
         statistics = SplatStatistics(self.gradient, self.seen, self.radius) if self.training else None
-        rgb, alpha, depth = splat(
-            self.means, self.scales, self.quaternions, self.opacities, self.colors, cameras, background, statistics
-        )
-        return Views(rgb, alpha, depth / alpha.clamp_min(1e-6))
+        colors, seen_from = self.colors, cameras.position
+        if "sh" in self.learning_rates:
+            colors = view_colors(self.harmonics, self.means, seen_from)
+        shape = (self.means, self.scales, self.quaternions, self.opacities)
+        rgb, alpha, depth = splat(*shape, colors, cameras, background, statistics)
+        normal = None
+        if normals:
+            axes = facing_normals(self.means, self.scales, self.quaternions, seen_from)
+            normal, _, _ = splat(*shape, axes, cameras, torch.zeros_like(background))
+        return Views(rgb, alpha, depth / alpha.clamp_min(1e-6), normal)
 
     def param_groups(self) -> list[dict[str, Any]]:
         """One group a parameter, under its name; see `dreamforge.contracts.Scene`."""
@@ -150,7 +170,7 @@ class Gaussians(nn.Module):
 
     def _halves(self, chosen: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Two Gaussians for each chosen one, at a place drawn from it and at the place opposite."""
-        values = {name: getattr(self, name)[chosen] for name in PARAMETERS}
+        values = {name: getattr(self, name)[chosen] for name in self.learning_rates}
         draw = torch.randn(len(chosen), 3, generator=generator).to(self.means.device)
         offset = torch.einsum("nij,nj->ni", rotation_matrices(values["quaternions"]), draw * values["log_scales"].exp())
         halves = {name: torch.cat([value, value]) for name, value in values.items()}
@@ -173,11 +193,11 @@ class Gaussians(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         """Make room for a state with another number of Gaussians, then load as usual."""
-        for name in (*PARAMETERS, *STATISTICS):
+        for name in (*self.learning_rates, *STATISTICS):
             own, saved = getattr(self, name), state_dict.get(prefix + name)
             if saved is not None and saved.shape != own.shape and saved.shape[1:] == own.shape[1:]:
                 room = torch.empty_like(saved, device=own.device)
-                setattr(self, name, nn.Parameter(room) if name in PARAMETERS else room)
+                setattr(self, name, nn.Parameter(room) if name in self.learning_rates else room)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     @torch.no_grad()

@@ -38,6 +38,31 @@ def test_values_and_gradients_match_the_reference(features: int, summed: bool) -
         close(mine, theirs)
 
 
+@pytest.mark.parametrize("function", [hash_encode, reference])
+def test_a_half_precision_table_is_computed_in_single(function) -> None:  # type: ignore[no-untyped-def]
+    points, table = inputs(701, 2)
+    half = table.detach().half().requires_grad_()
+    out, wide = function(points, half, RESOLUTIONS), half.detach().float().requires_grad_()
+    expected = function(points, wide, RESOLUTIONS)
+    assert torch.equal(out, expected)
+    grads = [torch.autograd.grad(x.square().sum(), (points, t)) for x, t in ((out, half), (expected, wide))]
+    assert torch.equal(grads[0][0], grads[1][0]) and torch.equal(grads[0][1], grads[1][1].half())
+
+
+@pytest.mark.parametrize(("levels", "bits", "features"), [(16, 19, 2), (12, 15, 4)])
+def test_large_grids(levels: int, bits: int, features: int) -> None:
+    """The largest that are asked for: 16 levels of 2^19 entries."""
+    random = torch.Generator().manual_seed(0)
+    resolutions = [round(16 * 1.38**level) for level in range(levels)]
+    points = torch.rand(513, 3, generator=random).requires_grad_()
+    table = torch.randn(levels, 1 << bits, features, generator=random).requires_grad_()
+    actual, expected = (f(points, table, resolutions) for f in (hash_encode, reference))
+    close(actual, expected)
+    pull = torch.randn(expected.shape, generator=random)
+    for mine, theirs in zip(*(torch.autograd.grad(out, (points, table), pull) for out in (actual, expected))):
+        close(mine, theirs)
+
+
 def test_summing_is_summing_over_levels() -> None:
     points, table = inputs(65, 4)
     apart = hash_encode(points, table, RESOLUTIONS).view(65, len(RESOLUTIONS), 4)

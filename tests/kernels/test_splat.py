@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dreamforge.cameras import Cameras, look_at, orbit
-from dreamforge.kernels.splat import SplatStatistics, splat
+from dreamforge.kernels.harmonics import view_colors
+from dreamforge.kernels.splat import SplatStatistics, facing_normals, splat
 
 
 def gaussians(count: int, seed: int = 0, scale: float = 0.06, dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -73,6 +74,51 @@ def test_matches_reference_among_the_gaussians() -> None:
     """A camera inside the cloud: Gaussians behind it, before the near plane, and far off to the sides."""
     views = Cameras(look_at(torch.tensor([[0.2, 0.1, 0.3]])), torch.tensor([1.2]), 32, 32)
     assert_parity(gaussians(300), views)
+
+
+def test_one_gaussian_over_everything() -> None:
+    params = gaussians(1, scale=20.0)
+    assert_parity(params, cameras(2))
+    assert_parity([*params[:4], torch.rand(1, 3, requires_grad=True)], cameras(1, 9, 23))
+
+
+def test_thousands_behind_the_camera() -> None:
+    params = gaussians(3000, scale=0.02)
+    with torch.no_grad():
+        params[0][100:, 2] += 8.0
+    assert_parity(params, orbit([0.0], 0.0, size=24))
+
+
+@pytest.mark.parametrize("coefficients", [4, 16])
+def test_colours_of_each_view(coefficients: int) -> None:
+    """Through the harmonics too: gradients of all coefficients, and of positions through the direction of sight."""
+    *shape, _ = gaussians(200)
+    random = torch.Generator().manual_seed(5)
+    values = (0.3 * torch.randn(200, coefficients, 3, generator=random)).requires_grad_()
+    views = cameras()
+
+    def picture(means: Tensor, *rest: Tensor) -> Tensor:
+        colors = view_colors(rest[-1], means, views.position)
+        return torch.cat(splat(means, *rest[:-1], colors, views, torch.zeros(3, 3).to(means)), 1)
+
+    wide = [p.detach().double().requires_grad_() for p in (*shape, values)]
+    fast, slow = picture(*shape, values), picture(*wide)
+    same = (fast - slow).abs().amax(1, keepdim=True).detach() < 1e-4
+    assert (~same).float().mean() < 2e-3
+    pull = torch.randn(fast.shape, generator=random) * same
+    ours = torch.autograd.grad(fast, (*shape, values), pull)
+    for mine, theirs in zip(ours, torch.autograd.grad(slow, wide, pull.double()), strict=True):
+        assert (mine - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+def test_normals_of_flat_gaussians_face_the_camera() -> None:
+    """A disc that lies in the plane z = 0 shows +z to the front and -z to the back."""
+    turned = torch.tensor([[1.0, 0, 0, 0], [math.cos(0.25 * math.pi), 0, math.sin(0.25 * math.pi), 0]])
+    scales = torch.tensor([[0.5, 0.5, 0.01], [0.01, 0.5, 0.5]])
+    views = orbit([10.0, 190.0], 20.0, size=8)
+    normals = facing_normals(torch.zeros(2, 3), scales, turned, views.position)
+    expected = torch.tensor([[0.0, 0, 1], [0.0, 0, -1]])[:, None].expand(2, 2, 3)
+    assert torch.allclose(normals, expected, atol=1e-6)
 
 
 def test_needles_and_sheets() -> None:

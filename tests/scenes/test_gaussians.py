@@ -69,6 +69,41 @@ def test_fits_a_ball() -> None:
     assert not views.depth[views.alpha == 0].any()
 
 
+def test_harmonics_learn_what_each_side_shows() -> None:
+    """Red from the front, blue from behind: one colour cannot be both."""
+    views, black = orbit([0.0, 180.0], 0.0, size=16), torch.zeros(2, 3)
+    paint = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.1, 0.9]])
+    target = (ball(views)[:, :1] > 0) * paint[:, :, None, None]
+    errors = []
+    for degree in (0, 1):
+        gaussians = scene(count=300, sh_degree=degree, sh_lr=0.05)
+        optimizer = adam(gaussians)
+        for _ in range(50):
+            error = (gaussians.render(views, black).rgb - target).square().mean()
+            optimizer.zero_grad()
+            error.backward()
+            optimizer.step()
+        errors.append(error.item())
+    assert errors[1] < 0.5 * errors[0]
+    assert gaussians.harmonics.shape == (300, 4, 3)
+    gaussians.after_step(1, 20, optimizer, torch.Generator().manual_seed(0))
+    assert len(gaussians.sh) == len(gaussians.means) > 300
+    again = scene(sh_degree=1)
+    again.load_state_dict(gaussians.state_dict())
+    assert torch.equal(again.sh, gaussians.sh)
+
+
+def test_normals_of_a_fitted_ball_point_outwards() -> None:
+    gaussians = scene(count=600, max_count=600)
+    train(gaussians, adam(gaussians), range(60), 60)
+    with torch.no_grad():
+        views = gaussians.render(cameras(), torch.zeros(3, 3), normals=True)
+    toward = cameras().position / 3
+    middle = views.normal[:, :, 12, 12]
+    assert ((middle * toward).sum(-1) > 0.3).all()
+    assert (views.normal.norm(dim=1, keepdim=True) <= views.alpha + 1e-4).all()
+
+
 def test_optimizer_follows_division_and_pruning() -> None:
     gaussians = scene()
     optimizer = adam(gaussians)
