@@ -22,8 +22,8 @@ FAST_TABLES = {"numba": (torch.float32,), "cuda": (torch.float32, torch.float16)
 def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
     """Features `[N, L*F]` of points `[N,3]` in [0,1], differentiable once in the points and the table.
 
-    table: `[L,T,F]`, T a power of two, in single or half precision: entries are interpolated, and gradients added up,
-    in the precision of the points. resolutions: the cells a side of each of the L levels.
+    table: `[L,T,F]`, T a power of two. One in half precision is interpolated, and its gradient added up, in the
+    precision of the points. resolutions: the cells a side of each of the L levels.
     summed: add the levels up instead of concatenating them, `[N,F]`; the same value as summing afterwards, with a
     fraction of the memory traffic. Results do not depend on the number of threads.
     """
@@ -41,7 +41,7 @@ def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summe
 
 def reference(points: Tensor, table: Tensor, resolutions: Sequence[int], summed: bool = False) -> Tensor:
     """`hash_encode` in plain torch."""
-    table, entries = table.to(points.dtype), table.shape[1]
+    table, entries = table.to(torch.promote_types(table.dtype, points.dtype)), table.shape[1]
     corners = torch.tensor([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)], device=points.device)
     levels = []
     for level, resolution in enumerate(resolutions):
