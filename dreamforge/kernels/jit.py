@@ -18,7 +18,7 @@ def _cache_folder() -> Path:
     not in the helpers and constants it imports.
     """
     package = Path(__file__).resolve().parent.parent
-    sources = sorted([*package.glob("kernels/*.py"), *package.glob("*/kernels.py")])
+    sources = sorted([*package.glob("kernels/*.py"), *package.glob("*/*kernels.py")])
     digest = hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dreamforge" / f"numba-{digest}"
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from dreamforge.errors import UserError
 from dreamforge.priors.mixture import PictureMixture
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.rendering.background import composite
-from dreamforge.toyworld.captions import UnknownWords, parse, vocabulary
+from dreamforge.toyworld.captions import Description, UnknownWords, parse, vocabulary
 from dreamforge.toyworld.raycast import render
 from dreamforge.toyworld.world import Instance, instance
 
@@ -50,13 +51,11 @@ class ToyWorld(PictureMixture):
         self.joint, self.size = multiview, size
         self.provides = frozenset({"guidance", "gradient", *(["multi-view"] if multiview else [])})
         self._objects = functools.cache(self._draw_objects)
+        self._read = functools.cache(_parse)
 
     def check(self, prompt: str) -> None:
         """Raise UserError, with the nearest known words, for a prompt outside the toy world."""
-        try:
-            parse(prompt)
-        except UnknownWords as error:
-            raise UserError(str(error)) from error
+        self._read(prompt)
 
     def condition(
         self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
@@ -64,30 +63,31 @@ class ToyWorld(PictureMixture):
         """What to tell the model; see `dreamforge.contracts.Prior`."""
         background = torch.ones(len(prompts), 3) if background is None else background
         if cameras is None:
-            rgba = torch.cat([self._every_view(prompt) for prompt in prompts])
-        elif len({_without_view(prompt) for prompt in prompts}) == 1:
-            rgba = render(self._objects(_without_view(prompts[0])), cameras)
+            rgba = torch.cat([self._every_view(self._read(prompt)) for prompt in prompts])
+        elif len(said := dict.fromkeys(replace(self._read(prompt), view=None) for prompt in prompts)) == 1:
+            rgba = render(self._objects(*said), cameras)
         else:
             rgba = torch.cat(
-                [render(self._objects(_without_view(p)), cameras[i : i + 1]) for i, p in enumerate(prompts)]
+                [render(self._objects(replace(self._read(p), view=None)), cameras[i : i + 1]) for i, p in enumerate(prompts)]
             )
         return Condition(2 * composite(rgba, background[:, None]) - 1)
 
-    def _draw_objects(self, prompt: str) -> list[Instance]:
-        self.check(prompt)
-        if prompt:
-            return [instance(parse(prompt), self.seed * self.instances + i) for i in range(self.instances)]
-        return [instance(parse(f"a {noun}"), self.seed) for noun in vocabulary()["noun"]]
+    def _draw_objects(self, said: Description) -> list[Instance]:
+        if said.noun is not None:
+            return [instance(said, self.seed * self.instances + i) for i in range(self.instances)]
+        return [instance(Description(noun), self.seed) for noun in vocabulary()["noun"]]
 
-    def _every_view(self, prompt: str) -> Tensor:
-        """Renders from all the views that the prompt's wording allows, `[1,K,4,H,W]`."""
-        low, high = VIEW_AZIMUTHS.get(parse(prompt).view or "", (0, 360))
-        elevation = 75.0 if parse(prompt).view == "overhead" else 15.0
+    def _every_view(self, said: Description) -> Tensor:
+        """Renders from all the views that the description allows, `[1,K,4,H,W]`."""
+        low, high = VIEW_AZIMUTHS.get(said.view or "", (0, 360))
+        elevation = 75.0 if said.view == "overhead" else 15.0
         around = orbit(torch.linspace(low, high, 9)[:-1], elevation, size=self.size)
-        rgba = render(self._objects(_without_view(prompt)), around)  # [views, instances, 4, H, W]
+        rgba = render(self._objects(replace(said, view=None)), around)  # [views, instances, 4, H, W]
         return rgba.flatten(0, 1)[None]
 
 
-def _without_view(prompt: str) -> str:
-    """The prompt without its view suffix, since the cameras say the view."""
-    return prompt.rpartition(", ")[0] if prompt.endswith(" view") and ", " in prompt else prompt
+def _parse(prompt: str) -> Description:
+    try:
+        return parse(prompt)
+    except UnknownWords as error:
+        raise UserError(str(error)) from error

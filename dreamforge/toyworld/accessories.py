@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from dreamforge.toyworld.figure import BLACK, COLORS, GOLD, INK, RGB, Wear, dark, light
+import numpy as np
+
+from dreamforge.toyworld.figure import BLACK, COLORS, GOLD, INK, LEAF, RGB, WHITE, Wear, dark, light
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
 
 
@@ -93,6 +95,69 @@ def bow_tie(wear: Wear, color: RGB) -> list[Primitive]:
     return moved(parts, (x, y, z + wear.girth + 0.12 * g))
 
 
+def cowboy_hat(wear: Wear, color: RGB) -> list[Primitive]:
+    r = wear.brim
+    parts = [
+        ball((0, 0.06 * r, 0), (1.9 * r, 0.16 * r, 1.3 * r), color),
+        *mirrored([ball((1.45 * r, 0.24 * r, 0), (0.42 * r, 0.13 * r, 0.9 * r), color, tilt=(0, 0, 38))]),
+        limb((-0.22 * r, 0.4 * r, 0), (0.22 * r, 0.4 * r, 0), 0.75 * r, 0.75 * r, color),
+        ring((0, 0.24 * r, 0), 0.86 * r, 0.12 * r, dark(color, 0.55), scale=(1.12, 1, 1)),
+        *mirrored([ball((0.36 * r, 1.06 * r, 0), (0.3 * r, 0.2 * r, 0.6 * r), color)]),
+    ]
+    return moved(parts, wear.top, (-6, 0, 0))
+
+
+def santa_hat(wear: Wear, color: RGB) -> list[Primitive]:
+    r = wear.brim
+    parts = [
+        ring((0, 0.08 * r, 0), 0.95 * r, 0.27 * r, WHITE),
+        tube((0, 0.05 * r, 0), (0.25 * r, 1.35 * r, 0), 1.0 * r, 0.4 * r, color, 0.05 * r),
+        limb((0.25 * r, 1.3 * r, 0), (1.05 * r, 1.15 * r, 0.1 * r), 0.42 * r, 0.2 * r, color),
+        ball((1.2 * r, 0.95 * r, 0.12 * r), 0.33 * r, WHITE),
+    ]
+    return moved(parts, wear.top, (-6, 0, 0))
+
+
+def halo(wear: Wear, color: RGB) -> list[Primitive]:
+    r = wear.brim
+    return moved([ring((0, 0.95 * r, 0), 1.05 * r, 0.16 * r, color)], wear.top, (-8, 0, 0))
+
+
+def flower_crown(wear: Wear, color: RGB) -> list[Primitive]:
+    r = wear.brim
+    parts = [ring((0, 0.05 * r, 0), 1.0 * r, 0.12 * r, LEAF)]
+    for i, a in enumerate(np.radians(np.arange(0, 360, 45))):
+        x, z = math.sin(a), math.cos(a)
+        petal = (color, WHITE)[i % 2]
+        parts.append(ball((1.05 * r * x, 0.12 * r, 1.05 * r * z), (0.36 * r, 0.3 * r, 0.36 * r), petal))
+        parts.append(ball((1.25 * r * x, 0.22 * r, 1.25 * r * z), 0.17 * r, GOLD))
+    return moved(parts, wear.top, (-6, 0, 0))
+
+
+def cape(wear: Wear, color: RGB) -> list[Primitive]:
+    assert wear.neck is not None
+    g = wear.girth
+    parts = [
+        ring((0, 0.02 * g, 0), 1.02 * g, 0.16 * g + 0.02, color),
+        tube((0, -1.55 * g, -1.45 * g), (0, 0.05 * g, -0.85 * g), 1.5 * g, 0.85 * g, color, 0.04, flat=0.22),
+        ball((0, -0.02 * g, 1.06 * g), 0.2 * g + 0.02, GOLD),
+    ]
+    return moved(parts, wear.neck)
+
+
+def medal(wear: Wear, color: RGB) -> list[Primitive]:
+    assert wear.neck is not None
+    g = wear.girth
+    ribbon = mirrored([limb((0.5 * g, 0.1 * g, 0.92 * g), (0.06 * g, -0.45 * g, 1.22 * g), 0.11 * g, 0.11 * g, color)])
+    parts = [
+        ring((0, 0.05 * g, 0), g, 0.1 * g, color),
+        *ribbon,
+        tube((0, -0.68 * g, 1.14 * g), (0, -0.68 * g, 1.32 * g), 0.34 * g, 0.34 * g, GOLD, 0.04 * g),
+        tube((0, -0.68 * g, 1.24 * g), (0, -0.68 * g, 1.36 * g), 0.2 * g, 0.2 * g, light(GOLD, 0.6), 0.03 * g),
+    ]
+    return moved(parts, wear.neck)
+
+
 Place = Literal["top", "eyes", "neck"]
 
 
@@ -114,4 +179,10 @@ ACCESSORIES: dict[str, Accessory] = {
     "sunglasses": Accessory(sunglasses, "eyes", INK, "wearing"),
     "scarf": Accessory(scarf, "neck", COLORS["red"], "wearing"),
     "bow tie": Accessory(bow_tie, "neck", COLORS["red"], "with"),
+    "cowboy hat": Accessory(cowboy_hat, "top", COLORS["brown"], "in"),
+    "santa hat": Accessory(santa_hat, "top", COLORS["red"], "in"),
+    "halo": Accessory(halo, "top", GOLD, "with"),
+    "flower crown": Accessory(flower_crown, "top", COLORS["pink"], "wearing"),
+    "cape": Accessory(cape, "neck", COLORS["red"], "in"),
+    "medal": Accessory(medal, "neck", COLORS["blue"], "with"),
 }

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLUSH, CREAM, GOLD, INK, PINK, RGB, WHITE, Figure, Wear, dark, eyes, light, mixed,
+    BLUSH, CREAM, GOLD, INK, PINK, RGB, WHITE, Figure, Room, Tint, Wear, dark, eyes, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, limb, mirrored, moved, ring, tube
 
 Rng = np.random.Generator
 
 
-def _legs(x: float, front: float, back: float, height: float, size: float, color: RGB, paw: RGB) -> list[Primitive]:
+
+def legs(x: float, front: float, back: float, height: float, size: float, color: RGB, paw: RGB) -> list[Primitive]:
     """Four short legs with paws from the ground up."""
     parts = []
     for z in (front, back):
@@ -21,8 +22,8 @@ def _legs(x: float, front: float, back: float, height: float, size: float, color
     return mirrored(parts)
 
 
-def corgi(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.88, 0.57, 0.27)
+def corgi(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.88, 0.57, 0.27))
     long, ear = rng.uniform(0.92, 1.08), rng.uniform(0.95, 1.1)
     body = [
         limb((0, 0.6, -0.62 * long), (0, 0.64, 0.3), 0.4, 0.4, WHITE).painted(Pattern.FRONT, -0.25, coat),
@@ -30,7 +31,7 @@ def corgi(rng: Rng, color: RGB | None) -> Figure:
         *mirrored([ball((0.2, 0.88, 0.5), (0.2, 0.2, 0.2), WHITE)]),
         *mirrored([ball((0.15, 0.56, -0.84 * long), (0.24, 0.27, 0.24), WHITE)]),
         ball((0, 0.86, -0.98 * long), (0.15, 0.16, 0.15), coat),
-        *_legs(0.24, 0.38, -0.62 * long, 0.45, 0.155, WHITE, WHITE),
+        *legs(0.24, 0.38, -0.62 * long, 0.45, 0.155, WHITE, WHITE),
     ]
     head = [
         ball((0, 0, 0), (0.5, 0.43, 0.42), coat),
@@ -53,14 +54,14 @@ def corgi(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def cat(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.97, 0.66, 0.32)
+def cat(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.97, 0.66, 0.32))
     stripe, curl = dark(coat, 0.22), rng.uniform(0.9, 1.15)
     body = [
         limb((0, 0.62, -0.5), (0, 0.66, 0.28), 0.36, 0.33, coat),
         ball((0, 0.62, 0.4), (0.25, 0.3, 0.22), light(coat, 0.7)),
         *[ring((0, 0.63, z), 0.31, 0.06, stripe, (90, 0, 0)) for z in (-0.5, -0.22)],
-        *_legs(0.2, 0.32, -0.52, 0.5, 0.13, coat, light(coat, 0.7)),
+        *legs(0.2, 0.32, -0.52, 0.5, 0.13, coat, light(coat, 0.7)),
         limb((0, 0.75, -0.78), (0.12, 1.15 * curl, -1.12), 0.11, 0.1, coat),
         limb((0.12, 1.15 * curl, -1.12), (0.05, 1.5 * curl, -0.98), 0.1, 0.1, stripe),
     ]
@@ -84,8 +85,8 @@ def cat(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def rabbit(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.95, 0.92, 0.9)
+def rabbit(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.95, 0.92, 0.9))
     ear = rng.uniform(0.9, 1.15)
     parts = [
         ball((0, 0.5, -0.08), (0.48, 0.5, 0.5), coat),
@@ -114,8 +115,8 @@ def rabbit(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def bear(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.65, 0.42, 0.25)
+def bear(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.65, 0.42, 0.25))
     pale, arm = mixed(coat, CREAM, 0.65), rng.uniform(-0.1, 0.12)
     parts = [
         ball((0, 0.58, 0), (0.5, 0.56, 0.44), coat),
@@ -141,12 +142,12 @@ def bear(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def pig(rng: Rng, color: RGB | None) -> Figure:
-    skin = color or (0.98, 0.68, 0.71)
+def pig(rng: Rng, tint: Tint) -> Figure:
+    skin = tint((0.98, 0.68, 0.71))
     deep, plump = dark(skin, 0.15), rng.uniform(0.95, 1.08)
     body = [
         ball((0, 0.62, -0.15), (0.5 * plump, 0.48, 0.66), skin),
-        *_legs(0.25, 0.22, -0.5, 0.4, 0.15, skin, deep),
+        *legs(0.25, 0.22, -0.5, 0.4, 0.15, skin, deep),
         ring((0, 0.8, -0.83), 0.1, 0.045, deep, (0, 0, 90)),
     ]
     head = [
@@ -163,19 +164,19 @@ def pig(rng: Rng, color: RGB | None) -> Figure:
     ]
     return Figure(
         body + moved(head, (0, 0.98, 0.52)),
-        Wear((0, 1.34, 0.5), 0.25, eyes=(0, 1.11, 0.9), gaze=0.2, neck=(0, 0.74, 0.36), girth=0.42),
+        Wear((0, 1.34, 0.5), 0.25, eyes=(0, 1.11, 0.9), gaze=0.2, neck=(0, 0.74, 0.36), girth=0.42), seat=(0, 1.08, -0.3)
     )
 
 
-def sheep(rng: Rng, color: RGB | None) -> Figure:
-    wool, face = color or (0.96, 0.94, 0.9), (0.36, 0.3, 0.3)
+def sheep(rng: Rng, tint: Tint) -> Figure:
+    wool, face = tint((0.96, 0.94, 0.9)), (0.36, 0.3, 0.3)
     parts: list[Primitive] = [ball((0, 0.72, -0.12), (0.44, 0.42, 0.55), wool)]
     for i, azimuth in enumerate(np.arange(0, 360, 45) + rng.uniform(0, 20)):
         a = np.radians(azimuth)
         height = 0.58 if i % 2 else 0.82
         parts.append(ball((0.34 * np.sin(a), height, -0.12 + 0.44 * np.cos(a)), 0.24, wool))
     parts += [ball((x, 1.06, z), 0.22, wool) for x, z in ((0.15, 0.1), (-0.15, 0.05), (0.12, -0.35), (-0.14, -0.32))]
-    parts += _legs(0.22, 0.2, -0.42, 0.4, 0.11, face, face)
+    parts += legs(0.22, 0.2, -0.42, 0.4, 0.11, face, face)
     head = [
         ball((0, 0, 0), (0.3, 0.36, 0.3), face),
         *mirrored([ball((0.36, 0.06, -0.03), (0.17, 0.09, 0.08), face, tilt=(0, 0, -20))]),
@@ -186,40 +187,12 @@ def sheep(rng: Rng, color: RGB | None) -> Figure:
     ]
     return Figure(
         parts + moved(head, (0, 1.08, 0.52)),
-        Wear((0, 1.5, 0.54), 0.24, eyes=(0, 1.11, 0.84), gaze=0.15, neck=(0, 0.8, 0.42), girth=0.3),
+        Wear((0, 1.5, 0.54), 0.24, eyes=(0, 1.11, 0.84), gaze=0.15, neck=(0, 0.8, 0.42), girth=0.3), seat=(0, 1.26, -0.2)
     )
 
 
-def elephant(rng: Rng, color: RGB | None) -> Figure:
-    skin = color or (0.60, 0.66, 0.75)
-    inner, swing = mixed(skin, PINK, 0.6), rng.uniform(-0.08, 0.12)
-    body = [
-        ball((0, 0.78, -0.25), (0.52, 0.5, 0.62), skin),
-        *_legs(0.28, 0.1, -0.55, 0.5, 0.19, skin, light(skin, 0.35)),
-        limb((0, 0.95, -0.82), (0, 0.6, -0.98), 0.07, 0.06, skin),
-    ]
-    head = [
-        ball((0, 0, 0), (0.46, 0.45, 0.42), skin),
-        limb((0, -0.1, 0.3), (0, -0.42, 0.5), 0.17, 0.14, skin),
-        limb((0, -0.42, 0.5), (0, -0.56 + swing, 0.76), 0.14, 0.11, skin),
-        *mirrored(
-            [
-                ball((0.56, 0.05, -0.1), (0.36, 0.4, 0.1), skin, tilt=(0, 25, 0)),
-                ball((0.57, 0.03, -0.04), (0.26, 0.3, 0.08), inner, tilt=(0, 25, 0)),
-                limb((0.19, -0.22, 0.3), (0.24, -0.36, 0.52), 0.07, 0.05, WHITE),
-                ball((0.31, -0.1, 0.3), (0.08, 0.055, 0.05), BLUSH),
-            ]
-        ),
-        *eyes(0.2, 0.09, 0.36, 0.075, skin),
-    ]
-    return Figure(
-        body + moved(head, (0, 1.22, 0.38)),
-        Wear((0, 1.61, 0.34), 0.28, eyes=(0, 1.31, 0.78), gaze=0.2, neck=(0, 0.95, 0.18), girth=0.47),
-    )
-
-
-def turtle(rng: Rng, color: RGB | None) -> Figure:
-    skin, shell = color or (0.52, 0.78, 0.42), (0.62, 0.44, 0.27)
+def turtle(rng: Rng, tint: Tint) -> Figure:
+    skin, shell = tint((0.52, 0.78, 0.42)), (0.62, 0.44, 0.27)
     tall = rng.uniform(0.52, 0.64)
     spot = mixed(shell, CREAM, 0.35)
     parts = [
@@ -244,12 +217,12 @@ def turtle(rng: Rng, color: RGB | None) -> Figure:
         *eyes(0.16, 0.8, 1.05, 0.075, skin),
     ]
     return Figure(
-        parts, Wear((0, 1.0, 0.8), 0.2, eyes=(0, 0.8, 1.12), gaze=0.16, neck=(0, 0.49, 0.66), girth=0.22)
+        parts, Wear((0, 1.0, 0.8), 0.2, eyes=(0, 0.8, 1.12), gaze=0.16, neck=(0, 0.49, 0.66), girth=0.22), seat=(0, 0.3 + tall, -0.12)
     )
 
 
-def frog(rng: Rng, color: RGB | None) -> Figure:
-    skin = color or (0.45, 0.76, 0.33)
+def frog(rng: Rng, tint: Tint) -> Figure:
+    skin = tint((0.45, 0.76, 0.33))
     belly, wide = mixed(skin, CREAM, 0.75), rng.uniform(0.95, 1.08)
     parts = [
         ball((0, 0.45, -0.08), (0.5, 0.44, 0.5), skin),
@@ -273,8 +246,8 @@ def frog(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def bee(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or GOLD
+def bee(rng: Rng, tint: Tint) -> Figure:
+    coat = tint(GOLD)
     stripe, flap = GOLD if sum(coat) < 1.1 else INK, rng.uniform(-10, 15)
     parts = [
         limb((0, 0.6, -0.42), (0, 0.66, 0.28), 0.36, 0.42, coat),
@@ -291,11 +264,10 @@ def bee(rng: Rng, color: RGB | None) -> Figure:
         *eyes(0.17, 0.72, 0.66, 0.08, coat),
     ]
     return Figure(
-        parts, Wear((0, 1.05, 0.3), 0.24, eyes=(0, 0.72, 0.72), gaze=0.17)
+        parts, Wear((0, 1.05, 0.3), 0.24, eyes=(0, 0.72, 0.72), gaze=0.17), room=Room((0, -1.1, 0), 0.75, 1.05)
     )
 
 
 ANIMALS = {
-    "corgi": corgi, "cat": cat, "rabbit": rabbit, "bear": bear, "pig": pig, "sheep": sheep, "elephant": elephant,
-    "turtle": turtle, "frog": frog, "bee": bee,
+    "corgi": corgi, "cat": cat, "rabbit": rabbit, "bear": bear, "pig": pig, "sheep": sheep, "turtle": turtle, "frog": frog, "bee": bee,
 }  # fmt: skip

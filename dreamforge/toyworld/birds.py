@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLUSH, COLORS, CREAM, GOLD, ORANGE, RGB, WHITE, Figure, Wear, dark, eyes, light, mixed,
+    BLUSH, COLORS, CREAM, GOLD, ORANGE, RGB, WHITE, Figure, Tint, Wear, dark, eyes, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import ball, limb, mirrored, tube
 
 Rng = np.random.Generator
 
 
-def duck(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or COLORS["yellow"]
+def duck(rng: Rng, tint: Tint) -> Figure:
+    coat = tint(COLORS["yellow"])
     tail = rng.uniform(0.95, 1.15)
-    bill = ORANGE if color != COLORS["orange"] else COLORS["yellow"]
+    bill = ORANGE if tint.color != COLORS["orange"] else COLORS["yellow"]
     parts = [
         ball((0, 0.5, -0.05), (0.5, 0.42, 0.62), coat),
         limb((0, 0.6, -0.45), (0, 0.88 * tail, -0.82), 0.26, 0.07, coat),
@@ -39,8 +39,8 @@ def duck(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def penguin(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.22, 0.25, 0.33)
+def penguin(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.22, 0.25, 0.33))
     wing = rng.uniform(10, 32)
     parts = [
         ball((0, 0.75, 0), (0.52, 0.72, 0.48), coat),
@@ -63,8 +63,8 @@ def penguin(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def owl(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.62, 0.43, 0.28)
+def owl(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.62, 0.43, 0.28))
     pale, wing = mixed(coat, CREAM, 0.7), rng.uniform(6, 18)
     parts = [
         ball((0, 0.66, 0), (0.54, 0.64, 0.48), coat),
@@ -91,8 +91,8 @@ def owl(rng: Rng, color: RGB | None) -> Figure:
     )
 
 
-def fish(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or COLORS["orange"]
+def fish(rng: Rng, tint: Tint) -> Figure:
+    coat = tint(COLORS["orange"])
     fin, plump = mixed(coat, GOLD, 0.55), rng.uniform(0.92, 1.08)
     parts = [
         ball((0, 0, 0.05), (0.4 * plump, 0.52, 0.72), coat),
@@ -113,8 +113,8 @@ def fish(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 0.5, 0.24), 0.24, eyes=(0, 0.13, 0.76), gaze=0.24))
 
 
-def whale(rng: Rng, color: RGB | None) -> Figure:
-    coat = color or (0.33, 0.56, 0.86)
+def whale(rng: Rng, tint: Tint) -> Figure:
+    coat = tint((0.33, 0.56, 0.86))
     spout, lift = (0.72, 0.9, 0.99), rng.uniform(0.9, 1.1)
     parts = [
         ball((0, 0.5, 0.1), (0.62, 0.52, 0.78), coat),
@@ -134,8 +134,8 @@ def whale(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 0.93, 0.5), 0.25, eyes=(0, 0.56, 0.83), gaze=0.32))
 
 
-def dinosaur(rng: Rng, color: RGB | None) -> Figure:
-    skin = color or (0.36, 0.72, 0.55)
+def dinosaur(rng: Rng, tint: Tint) -> Figure:
+    skin = tint((0.36, 0.72, 0.55))
     belly, spike, tail = mixed(skin, CREAM, 0.75), mixed(skin, ORANGE, 0.75), rng.uniform(0.9, 1.15)
     parts = [
         limb((0, 0.55, -0.1), (0, 1.0, 0.08), 0.47, 0.3, skin),

@@ -1,127 +1,97 @@
-"""The words of the toy world: prompts to descriptions and back.
+"""The language of the toy world: prompts to descriptions and back.
 
-A prompt is `[decoration] [color] noun [, accessories] [, view]`: "a blue duck wearing a red scarf, front view".
+A prompt is `[size] [color] [finish] noun [accessories] [relation thing] [, view]`, in many phrasings: "a blue duck
+wearing a red scarf on a small wooden chair, front view".
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import replace
 
 import numpy as np
 
 from dreamforge.toyworld.accessories import ACCESSORIES
-from dreamforge.toyworld.figure import COLORS
-from dreamforge.toyworld.nouns import NOUNS, places
+from dreamforge.toyworld.descriptions import RELATIONS, Description, article, problem
+from dreamforge.toyworld.words import lexicon, sayings, vocabulary
 
-VIEWS = ("front", "side", "back", "overhead")
+__all__ = ["Description", "UnknownWords", "caption", "parse", "vocabulary"]
 
-
-@dataclass(frozen=True)
-class Description:
-    """What a prompt asks for. accessories: (name, color or None) each. A noun of None is any noun at all."""
-
-    noun: str | None
-    color: str | None = None
-    accessories: tuple[tuple[str, str | None], ...] = ()
-    view: str | None = None
+_OPENINGS = ("", "", "", "", "a photo of ", "a picture of ", "an image of ", "a render of ", "a 3d model of ")
+_LOOKS = ("color", "finish", "size")
 
 
 class UnknownWords(ValueError):
     """A prompt that the toy world cannot picture; the message is one line that says why and what to try."""
 
 
-_SYNONYMS: dict[str, dict[str, str]] = {
-    "noun": {
-        "dog": "corgi", "puppy": "corgi", "doggy": "corgi", "kitten": "cat", "kitty": "cat", "bunny": "rabbit",
-        "hare": "rabbit", "teddy bear": "bear", "teddy": "bear", "piglet": "pig", "lamb": "sheep", "tortoise": "turtle",
-        "duckling": "duck", "rubber duck": "duck", "toad": "frog", "bumblebee": "bee", "automobile": "car",
-        "hamburger": "burger", "cheeseburger": "burger", "spaceship": "rocket", "toadstool": "mushroom",
-        "cup": "mug", "plane": "airplane", "aeroplane": "airplane", "sailboat": "boat", "ship": "boat",
-        "locomotive": "train", "balloon": "hot air balloon", "hot-air balloon": "hot air balloon", "doughnut": "donut",
-        "cottage": "house", "home": "house", "muffin": "cupcake", "ice cream cone": "ice cream", "postbox": "mailbox",
-        "letterbox": "mailbox", "tea pot": "teapot", "tulip": "flower", "daisy": "flower", "dino": "dinosaur",
-        "jack-o-lantern": "pumpkin", "sub": "submarine", "chick": "duck",
-    },
-    "color": {
-        "grey": "gray", "violet": "purple", "turquoise": "teal", "golden": "yellow", "scarlet": "red", "crimson": "red",
-    },
-    "accessory": {
-        "hat": "top hat", "tophat": "top hat", "glasses": "sunglasses", "shades": "sunglasses", "bowtie": "bow tie",
-        "birthday hat": "party hat", "woolly hat": "beanie", "cap": "beanie",
-    },
-    "view": {
-        "front view": "front", "side view": "side", "back view": "back", "rear view": "back",
-        "overhead view": "overhead", "top view": "overhead",
-    },
-}  # fmt: skip
-_DECORATION = (
-    "a an the of in on with wearing and its head photo photograph picture image render rendering dslr 3d cgi model "
-    "toy plush cartoon cute small little tiny big adorable lovely beautiful highly detailed high quality realistic"
-).split()
-
-
-@cache
-def _lexicon() -> dict[str, tuple[str, str]]:
-    """Every known phrase: its part of speech and what it stands for."""
-    known = {word: ("decoration", word) for word in _DECORATION}
-    for part, names in (("noun", NOUNS), ("color", COLORS), ("accessory", ACCESSORIES)):
-        known |= {name: (part, name) for name in names}
-    for part, synonyms in _SYNONYMS.items():
-        known |= {word: (part, name) for word, name in synonyms.items()}
-    return known
-
-
-def vocabulary() -> dict[str, tuple[str, ...]]:
-    """The nouns, colors, accessories and views there are, by part of speech, for listing."""
-    return {"noun": tuple(NOUNS), "color": tuple(COLORS), "accessory": tuple(ACCESSORIES), "view": VIEWS}
-
-
-def wearable(noun: str) -> tuple[str, ...]:
-    """The accessories that a noun has a place for."""
-    return tuple(name for name, accessory in ACCESSORIES.items() if accessory.place in places(noun))
-
-
 def parse(prompt: str) -> Description:
     """What a prompt describes. The empty prompt is any noun at all.
 
-    Raises `UnknownWords` for words outside the vocabulary, for no noun or two, and for an accessory that the noun has
-    no place for.
+    Raises `UnknownWords` for words outside the vocabulary, for no noun, two without a relation or three, and for what
+    cannot be pictured (`descriptions.problem`).
     """
     words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", prompt.lower())
     if not words:
         return Description(None)
-    noun: str | None = None
-    color: str | None = None
+    things: list[Description] = []
+    looks: dict[str, str] = {}  # said of what is still to come, or at the end of the thing before
+    relation: str | None = None
     view: str | None = None
-    pending: str | None = None  # a colour whose thing is still to come
-    worn: list[tuple[str, str | None]] = []
     for part, name in _read(words, prompt):
-        if part == "color":
-            pending = name
+        if part in _LOOKS:
+            looks[part] = name
+        elif part == "noun":
+            if things and (relation is None or len(things) == 2):
+                raise UnknownWords(_too_many(prompt, things, name))
+            things.append(Description(name, **looks))
+            looks = {}
         elif part == "view":
             view = name
-        elif part == "accessory":
-            worn.append((name, pending))
-            pending = None
-        elif part == "noun":
-            if noun is not None:
-                raise UnknownWords(f"two things in {prompt!r} ({noun}, {name}); the toy world pictures one at a time")
-            noun, color, pending = name, pending, None
-    if noun is None:
+        elif part == "relation" and things:
+            things[-1], looks = _with_looks(things[-1], looks), {}
+            relation = name if len(things) == 1 else relation
+        elif part == "material" and things:
+            things[-1] = replace(things[-1], finish=name)
+        elif part == "accessory" and things:
+            things[-1], looks = _dressed(things[-1], name, looks), {}
+    if not things:
         raise UnknownWords(f"no noun in {prompt!r}; try 'a corgi', or see them all with `dreamforge list words`")
-    color = color or pending  # "a car, red"
-    for name, _ in worn:
-        if name not in wearable(noun):
-            raise UnknownWords(f"a {noun} has no place for a {name}; it can wear: {', '.join(wearable(noun))}")
-    return Description(noun, color, tuple(worn), view)
+    things[-1] = _with_looks(things[-1], looks)
+    if len(things) == 1 and relation not in (None, "on"):  # "a top hat on its head" names no second thing
+        raise UnknownWords(f"nothing after '{relation}' in {prompt!r}; say what it is {relation}")
+    other = things[1] if len(things) == 2 else None
+    description = replace(things[0], view=view, relation=relation if other else None, other=other)
+    if (trouble := problem(description)) is not None:
+        raise UnknownWords(trouble)
+    return description
+
+
+def _with_looks(thing: Description, looks: dict[str, str]) -> Description:
+    """What is said after a thing, as in "a car, red", holds unless something was said before it."""
+    return replace(thing, **{part: name for part, name in looks.items() if getattr(thing, part) is None})
+
+
+def _dressed(thing: Description, name: str, looks: dict[str, str]) -> Description:
+    """With an accessory on, which takes a colour but no finish and no size."""
+    color = looks.get("color") or {"golden": "yellow", "silver": "gray"}.get(looks.get("finish", ""))
+    odd = [word for part, word in looks.items() if part != "color" and color is None or part == "size"]
+    if odd:
+        raise UnknownWords(f"a {name} cannot be {odd[0]}; accessories take a colour only, as in 'a red {name}'")
+    return replace(thing, accessories=(*thing.accessories, (name, color)))
+
+
+def _too_many(prompt: str, things: list[Description], noun: str) -> str:
+    if len(things) == 2:
+        return f"three things in {prompt!r}; the toy world pictures two at most"
+    said = ", ".join(RELATIONS)
+    return f"two things in {prompt!r} ({things[0].noun}, {noun}); say how they stand to each other: {said}"
 
 
 def _read(words: list[str], prompt: str) -> list[tuple[str, str]]:
     """(part of speech, name) of each phrase, the longest match first; raises for unknown words."""
-    known = _lexicon()
+    known = lexicon()
     found: list[tuple[str, str]] = []
     unknown: list[str] = []
     at = 0
@@ -146,19 +116,41 @@ def _read(words: list[str], prompt: str) -> list[tuple[str, str]]:
 
 
 def caption(description: Description, rng: np.random.Generator) -> str:
-    """One way to say it; `parse` gives the description back."""
+    """One way to say it; `parse` gives the description back. Any noun at all is the empty caption."""
     if description.noun is None:
         return ""
-    text = _article(" ".join(filter(None, [description.color, description.noun])))
-    for i, (name, color) in enumerate(description.accessories):
-        accessory = ACCESSORIES[name]
-        item = " ".join(filter(None, [color, name]))
-        item = item if name.endswith("s") else _article(item)
-        text += f"{' and' if i else ''} {accessory.preposition} {item}"
-    if description.view is not None:
-        text += f", {description.view} view"
-    return str(rng.choice(("", "", "a photo of ", "a render of ", "a 3d model of "))) + text
+    text = _thing(description, rng)
+    if description.other is not None:
+        text += f" {_say('relation', description.relation, rng)} {_thing(description.other, rng)}"
+    text = str(rng.choice(_OPENINGS)) + text
+    if description.view is None:
+        return text
+    view = _say("view", description.view, rng)
+    return f"{text}, {view}" if view.endswith("view") else f"{text} seen {view}"
 
 
-def _article(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+def _thing(thing: Description, rng: np.random.Generator) -> str:
+    """"a red striped cat wearing a blue scarf", one way or another."""
+    looks = [_say("color", thing.color, rng), _say("finish", thing.finish, rng)]
+    made = sayings("material", thing.finish) if thing.finish else ()
+    after = f" {made[0]}" if made and rng.random() < 0.3 else ""
+    if after:
+        looks.pop()
+    elif rng.random() < 0.3:
+        looks.reverse()
+    text = " ".join(filter(None, [_say("size", thing.size, rng), *looks, _say("noun", thing.noun, rng)]))
+    text = (f"the {text}" if rng.random() < 0.15 else article(text)) + after
+    for i, (name, color) in enumerate(thing.accessories):
+        item = " ".join(filter(None, [_say("color", color, rng), _say("accessory", name, rng)]))
+        item = item if item.endswith("s") else article(item)
+        preposition = ACCESSORIES[name].preposition if rng.random() < 0.6 else str(rng.choice(("wearing", "with")))
+        text += f"{' and' if i else ''} {preposition} {item}"
+    return text
+
+
+def _say(part: str, name: str | None, rng: np.random.Generator) -> str:
+    """The word itself, or one time in four a synonym; nothing for None."""
+    if name is None:
+        return ""
+    ways = sayings(part, name)
+    return ways[0] if rng.random() < 0.75 else str(rng.choice(ways))

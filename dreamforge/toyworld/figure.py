@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamforge.toyworld.primitives import RGB, Point, Primitive, ball, mirrored
+from dreamforge.toyworld.primitives import RGB, Coat, Finish, Point, Primitive, ball, mirrored
 
 WHITE: RGB = (0.97, 0.96, 0.93)
 CREAM: RGB = (0.98, 0.91, 0.78)
@@ -20,6 +20,9 @@ WOOD: RGB = (0.55, 0.36, 0.21)
 GRAY: RGB = (0.62, 0.64, 0.67)
 GLASS: RGB = (0.63, 0.85, 0.95)
 GOLD: RGB = (0.98, 0.78, 0.22)
+LEAF: RGB = (0.36, 0.68, 0.30)
+LEAF_DARK: RGB = (0.30, 0.60, 0.28)
+GRASS: RGB = (0.52, 0.77, 0.35)
 
 COLORS: dict[str, RGB] = {
     "red": (0.88, 0.17, 0.16),
@@ -34,7 +37,35 @@ COLORS: dict[str, RGB] = {
     "black": (0.16, 0.15, 0.18),
     "gray": (0.60, 0.62, 0.66),
     "white": (0.96, 0.95, 0.93),
+    "lime": (0.70, 0.90, 0.16),
+    "navy": (0.11, 0.15, 0.42),
+    "magenta": (0.86, 0.10, 0.56),
+    "beige": (0.85, 0.74, 0.56),
 }
+
+# What each finish is, and its own colour where it has one.
+FINISHES: dict[str, tuple[Finish, RGB | None]] = {
+    "matte": (Finish.MATTE, None),
+    "shiny": (Finish.SHINY, None),
+    "golden": (Finish.METAL, (1.0, 0.76, 0.25)),
+    "silver": (Finish.METAL, (0.86, 0.88, 0.92)),
+    "striped": (Finish.STRIPED, None),
+    "spotted": (Finish.SPOTTED, None),
+    "checkered": (Finish.CHECKERED, None),
+    "wooden": (Finish.WOODEN, (0.76, 0.53, 0.31)),
+    "knitted": (Finish.KNITTED, None),
+    "stone": (Finish.STONE, (0.66, 0.65, 0.63)),
+}
+
+
+@dataclass(frozen=True)
+class Tint:
+    """Gives a noun its main colour: called with the natural one it answers with that, or with the `color` chosen."""
+
+    color: RGB | None = None
+
+    def __call__(self, natural: RGB) -> Coat:
+        return Coat(self.color or natural)
 
 
 @dataclass(frozen=True)
@@ -54,19 +85,34 @@ class Wear:
 
 
 @dataclass(frozen=True)
+class Room:
+    """Space below a noun that another thing fits in: the middle of its floor, its half width and its height."""
+
+    floor: Point
+    half: float
+    height: float
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A noun made flesh: its primitives and where it can wear things."""
+    """A noun made flesh: its primitives, where it can wear things, and where others can be.
+
+    seat: where another thing can stand on it. room: where another can be under it. None: nowhere.
+    """
 
     parts: list[Primitive]
     wear: Wear
+    seat: Point | None = None
+    room: Room | None = None
 
 
-Maker = Callable[[np.random.Generator, RGB | None], Figure]
+Maker = Callable[[np.random.Generator, Tint], Figure]
 
 
 def mixed(a: RGB, b: RGB, share: float) -> RGB:
-    """`a` with a share of `b` in [0,1]."""
-    return (a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2]))
+    """`a` with a share of `b` in [0,1]; a coat as long as it is mostly `a`."""
+    blend = (a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2]))
+    return Coat(blend) if isinstance(a, Coat) and share < 0.5 else blend
 
 
 def dark(color: RGB, share: float = 0.3) -> RGB:

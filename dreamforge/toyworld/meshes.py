@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dreamforge.contracts import Mesh
 from dreamforge.toyworld.kernels import color_points
+from dreamforge.toyworld.lights import STUDIO
 from dreamforge.toyworld.primitives import Kind, Primitive
 from dreamforge.toyworld.world import Instance
 
@@ -32,7 +33,7 @@ def to_mesh(instance: Instance, shaded: bool = True, detail: int = 32) -> Mesh:
         count += len(p)
     vertices, directions = np.concatenate(points), np.concatenate(normals)
     colors = np.empty((count, 3), np.float32)
-    color_points(instance.table, instance.distances, np.concatenate(owners), vertices, directions, shaded, colors)
+    color_points(instance.table, instance.distances, STUDIO, np.concatenate(owners), vertices, directions, shaded, colors)
     return Mesh(
         vertices.astype(np.float32),
         np.concatenate(faces).astype(np.int32),

@@ -8,16 +8,25 @@ import numpy as np
 
 from dreamforge.toyworld.animals import ANIMALS
 from dreamforge.toyworld.birds import BIRDS
-from dreamforge.toyworld.figure import Maker
-from dreamforge.toyworld.places import PLACES
-from dreamforge.toyworld.things import THINGS
+from dreamforge.toyworld.buildings import BUILDINGS
+from dreamforge.toyworld.characters import CHARACTERS
+from dreamforge.toyworld.figure import Maker, Tint
+from dreamforge.toyworld.food import FOOD
+from dreamforge.toyworld.furniture import FURNITURE
+from dreamforge.toyworld.instruments import INSTRUMENTS
+from dreamforge.toyworld.plants import PLANTS
 from dreamforge.toyworld.vehicles import VEHICLES
+from dreamforge.toyworld.wild import WILD
 
-NOUNS: dict[str, Maker] = {**ANIMALS, **BIRDS, **VEHICLES, **THINGS, **PLACES}
+NOUNS: dict[str, Maker] = {
+    **ANIMALS, **WILD, **BIRDS, **CHARACTERS, **VEHICLES, **BUILDINGS, **PLANTS, **FURNITURE, **FOOD, **INSTRUMENTS,
+}  # fmt: skip
 
 
 @cache
 def places(noun: str) -> frozenset[str]:
-    """Where a noun can wear things: of "top", "eyes" and "neck"."""
-    wear = NOUNS[noun](np.random.default_rng(0), None).wear
-    return frozenset(place for place in ("top", "eyes", "neck") if getattr(wear, place) is not None)
+    """Where a noun can wear things or hold others: of "top", "eyes", "neck", "seat" and "room"."""
+    figure = NOUNS[noun](np.random.default_rng(0), Tint())
+    where = {"top": figure.wear.top, "eyes": figure.wear.eyes, "neck": figure.wear.neck}
+    where |= {"seat": figure.seat, "room": figure.room}
+    return frozenset(place for place, point in where.items() if point is not None)

@@ -41,6 +41,25 @@ class Pattern(IntEnum):
     BANDS = 4  # `amount` bands along y, every other one
 
 
+class Finish(IntEnum):
+    """What a coat is made of, the plain ones first; textures are solid, `grain` their size."""
+
+    NONE = 0
+    MATTE = 1
+    SHINY = 2
+    METAL = 3
+    STRIPED = 4
+    SPOTTED = 5
+    CHECKERED = 6
+    WOODEN = 7
+    KNITTED = 8
+    STONE = 9
+
+
+class Coat(tuple[float, float, float]):
+    """An sRGB colour that is the main one of a thing, or a shade of it: what a finish is put on."""
+
+
 @dataclass(frozen=True)
 class Primitive:
     """One shape. rotation `[3,3]`, position `[3]`, scale `[3]`: world = position + rotation @ (scale * local)."""
@@ -54,6 +73,8 @@ class Primitive:
     second: RGB = (0.0, 0.0, 0.0)
     pattern: Pattern = Pattern.PLAIN
     amount: float = 0.0
+    finish: Finish = Finish.NONE
+    grain: float = 1.0
 
     def painted(self, pattern: Pattern, amount: float, second: RGB) -> Primitive:
         """The same shape with a second colour on part of it."""
@@ -211,6 +232,7 @@ def moved(
             position=rotation @ p.position * scale + shift,
             rotation=rotation @ p.rotation,
             scale=p.scale * scale,
+            grain=p.grain * scale,
         )
         for p in parts
     ]

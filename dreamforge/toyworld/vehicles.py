@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLACK, COLORS, CREAM, GLASS, GOLD, GRAY, INK, RGB, WHITE, WOOD, Figure, Wear, dark, light, mixed,
+    BLACK, COLORS, CREAM, GLASS, GOLD, GRAY, INK, RGB, WHITE, WOOD, Figure, Room, Tint, Wear, dark, light,
+    mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import FULL_BALL, Pattern, Primitive, ball, box, limb, mirrored, ring, tube
 
 Rng = np.random.Generator
+
 WINDOW: RGB = (0.56, 0.80, 0.93)
 RUBBER: RGB = (0.20, 0.20, 0.23)
 
@@ -24,8 +26,8 @@ def _wheel(x: float, y: float, z: float, radius: float, width: float = 0.09) -> 
     )
 
 
-def car(rng: Rng, color: RGB | None) -> Figure:
-    paint = color or COLORS["red"]
+def car(rng: Rng, tint: Tint) -> Figure:
+    paint = tint(COLORS["red"])
     roof = rng.uniform(0.92, 1.1)
     parts = [
         box((0, 0.48, 0), (0.52, 0.24, 0.98), paint, 0.18),
@@ -43,11 +45,11 @@ def car(rng: Rng, color: RGB | None) -> Figure:
         *_wheel(0.48, 0.24, 0.58, 0.24),
         *_wheel(0.48, 0.24, -0.58, 0.24),
     ]
-    return Figure(parts, Wear((0, 0.82 * roof + 0.29, -0.1), 0.24))
+    return Figure(parts, Wear((0, 0.82 * roof + 0.29, -0.1), 0.24), seat=(0, 0.82 * roof + 0.29, -0.1))
 
 
-def bus(rng: Rng, color: RGB | None) -> Figure:
-    paint = color or COLORS["yellow"]
+def bus(rng: Rng, tint: Tint) -> Figure:
+    paint = tint(COLORS["yellow"])
     long = rng.uniform(0.95, 1.1)
     parts = [
         box((0, 0.76, 0), (0.48, 0.52, 1.05 * long), paint, 0.14),
@@ -65,12 +67,12 @@ def bus(rng: Rng, color: RGB | None) -> Figure:
         *_wheel(0.44, 0.24, 0.62 * long, 0.24),
         *_wheel(0.44, 0.24, -0.62 * long, 0.24),
     ]
-    return Figure(parts, Wear((0, 1.33, 0.1), 0.26))
+    return Figure(parts, Wear((0, 1.33, 0.1), 0.26), seat=(0, 1.33, 0))
 
 
-def train(rng: Rng, color: RGB | None) -> Figure:
-    paint = color or COLORS["blue"]
-    accent, stack = COLORS["red"] if color != COLORS["red"] else BLACK, rng.uniform(0.95, 1.15)
+def train(rng: Rng, tint: Tint) -> Figure:
+    paint = tint(COLORS["blue"])
+    accent, stack = COLORS["red"] if tint.color != COLORS["red"] else BLACK, rng.uniform(0.95, 1.15)
     parts = [
         box((0, 0.36, -0.02), (0.44, 0.1, 1.0), BLACK, 0.05),
         tube((0, 0.78, -0.3), (0, 0.78, 0.86), 0.37, 0.37, paint, 0.06),
@@ -89,12 +91,12 @@ def train(rng: Rng, color: RGB | None) -> Figure:
         *_wheel(0.42, 0.22, 0.12, 0.2),
         *_wheel(0.42, 0.28, -0.55, 0.28),
     ]
-    return Figure(parts, Wear((0, 1.52, -0.62), 0.27))
+    return Figure(parts, Wear((0, 1.52, -0.62), 0.27), seat=(0, 1.52, -0.62))
 
 
-def boat(rng: Rng, color: RGB | None) -> Figure:
-    hull, tall = color or COLORS["red"], rng.uniform(0.95, 1.1)
-    sail = COLORS["yellow"] if color == COLORS["white"] else WHITE
+def boat(rng: Rng, tint: Tint) -> Figure:
+    hull, tall = tint(COLORS["red"]), rng.uniform(0.95, 1.1)
+    sail = COLORS["yellow"] if tint.color == COLORS["white"] else WHITE
     parts = [
         ball((0, 0.42, -0.05), (0.46, 0.45, 1.0), hull, tilt=(180, 0, 0), cut=0.0),
         box((0, 0.43, -0.42), (0.42, 0.05, 0.42), mixed(WOOD, CREAM, 0.4), 0.04),
@@ -108,9 +110,9 @@ def boat(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 2.0 * tall, 0.05), 0.2))
 
 
-def airplane(rng: Rng, color: RGB | None) -> Figure:
-    paint = color or COLORS["red"]
-    trim, span = light(paint, 0.85) if color != COLORS["white"] else COLORS["blue"], rng.uniform(0.95, 1.08)
+def airplane(rng: Rng, tint: Tint) -> Figure:
+    paint = tint(COLORS["red"])
+    trim, span = light(paint, 0.85) if tint.color != COLORS["white"] else COLORS["blue"], rng.uniform(0.95, 1.08)
     parts = [
         limb((0, 0, 0.5), (0, 0.1, -0.85), 0.34, 0.14, paint),
         tube((0, 0, 0.68), (0, 0, 0.88), 0.28, 0.22, trim, 0.06),
@@ -128,12 +130,12 @@ def airplane(rng: Rng, color: RGB | None) -> Figure:
         ),
         limb((0, 0.15, -0.72), (0, 0.5, -0.94), 0.14, 0.1, trim, flat=1.0),
     ]
-    return Figure(parts, Wear((0, 0.44, 0.2), 0.18))
+    return Figure(parts, Wear((0, 0.44, 0.2), 0.18), room=Room((0, -1.9, 0), 0.8, 1.1))
 
 
-def rocket(rng: Rng, color: RGB | None) -> Figure:
-    paint = color or COLORS["red"]
-    body = WHITE if color != COLORS["white"] else (0.8, 0.83, 0.88)
+def rocket(rng: Rng, tint: Tint) -> Figure:
+    paint = tint(COLORS["red"])
+    body = WHITE if tint.color != COLORS["white"] else (0.8, 0.83, 0.88)
     fat = rng.uniform(0.94, 1.08)
     fins: list[Primitive] = []
     for a in np.radians([45, 135, 225, 315]):
@@ -151,12 +153,12 @@ def rocket(rng: Rng, color: RGB | None) -> Figure:
         ring((0, 0.62, 0), 0.42 * fat, 0.05, paint),
         *fins,
     ]
-    return Figure(parts, Wear((0, 1.78, 0), 0.2))
+    return Figure(parts, Wear((0, 1.78, 0), 0.2), room=Room((0, -1.6, 0), 0.8, 1.2))
 
 
-def hot_air_balloon(rng: Rng, color: RGB | None) -> Figure:
-    cloth = color or COLORS["red"]
-    other = COLORS["yellow"] if color not in (COLORS["yellow"], COLORS["orange"]) else WHITE
+def hot_air_balloon(rng: Rng, tint: Tint) -> Figure:
+    cloth = tint(COLORS["red"])
+    other = COLORS["yellow"] if tint.color not in (COLORS["yellow"], COLORS["orange"]) else WHITE
     gores = int(rng.choice([10, 12]))
     parts = [
         ball((0, 1.5, 0), (0.78, 0.78, 0.78), cloth, cut=FULL_BALL).painted(Pattern.GORES, gores, other),
@@ -166,11 +168,11 @@ def hot_air_balloon(rng: Rng, color: RGB | None) -> Figure:
         ring((0, 0.18, 0), 0.23, 0.05, mixed(WOOD, CREAM, 0.4)),
         *mirrored([tube((0.18, 0.15, z), (0.18, 0.52, z), 0.035, 0.035, INK) for z in (-0.14, 0.14)]),
     ]
-    return Figure(parts, Wear((0, 2.24, 0), 0.26))
+    return Figure(parts, Wear((0, 2.24, 0), 0.26), room=Room((0, -1.75, 0), 0.9, 1.5))
 
 
-def submarine(rng: Rng, color: RGB | None) -> Figure:
-    paint = color or COLORS["yellow"]
+def submarine(rng: Rng, tint: Tint) -> Figure:
+    paint = tint(COLORS["yellow"])
     trim, long = dark(paint, 0.22), rng.uniform(0.95, 1.08)
     parts = [
         limb((0, 0.5, -0.5 * long), (0, 0.5, 0.5 * long), 0.42, 0.46, paint),
@@ -194,7 +196,57 @@ def submarine(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 1.22, 0.12), 0.2))
 
 
+def helicopter(rng: Rng, tint: Tint) -> Figure:
+    paint, swing = tint(COLORS["red"]), rng.uniform(10, 80)
+    trim = WHITE if tint.color != COLORS["white"] else COLORS["red"]
+    parts = [
+        ball((0, 0.62, 0.2), (0.44, 0.42, 0.62), paint),
+        ball((0, 0.68, 0.44), (0.38, 0.34, 0.44), GLASS),
+        limb((0, 0.72, -0.3), (0, 0.86, -1.15), 0.2, 0.08, paint),
+        box((0, 1.0, -1.2), (0.035, 0.24, 0.14), trim, 0.03, tilt=(-20, 0, 0)),
+        box((0.08, 0.98, -1.2), (0.02, 0.045, 0.24), INK, 0.02, tilt=(35, 0, 0)),
+        box((0, 0.84, -0.85), (0.3, 0.03, 0.1), trim, 0.03),
+        tube((0, 0.98, 0.1), (0, 1.22, 0.1), 0.09, 0.06, GRAY),
+        *[box((0, 1.22, 0.1), (1.05, 0.025, 0.085), dark(GRAY, 0.5), 0.02, tilt=(0, swing + t, 0)) for t in (0, 90)],
+        ball((0, 1.26, 0.1), (0.12, 0.07, 0.12), trim),
+        *mirrored(
+            [
+                box((0.42, 0.66, -0.02), (0.03, 0.15, 0.14), GLASS, 0.03),
+                limb((0.34, 0.08, -0.28), (0.34, 0.08, 0.66), 0.05, 0.05, GRAY),
+                *[limb((0.24, 0.34, z), (0.34, 0.08, z), 0.04, 0.04, GRAY) for z in (-0.05, 0.4)],
+            ]
+        ),
+    ]
+    return Figure(parts, Wear((0, 1.3, 0.1), 0.2), room=Room((0, -1.1, 0.1), 0.75, 1.0))
+
+
+def truck(rng: Rng, tint: Tint) -> Figure:
+    paint, long = tint(COLORS["green"]), rng.uniform(0.92, 1.08)
+    load = CREAM if tint.color not in (COLORS["white"], COLORS["beige"]) else COLORS["orange"]
+    parts = [
+        box((0, 0.34, -0.02), (0.42, 0.08, 1.04 * long), RUBBER, 0.04),
+        box((0, 0.72, 0.72 * long), (0.46, 0.42, 0.32), paint, 0.13),
+        box((0, 0.88, 0.82 * long), (0.38, 0.17, 0.25), WINDOW, 0.06),
+        box((0, 0.88, 0.72 * long), (0.48, 0.14, 0.18), WINDOW, 0.05),
+        box((0, 0.5, 1.04 * long), (0.26, 0.08, 0.03), dark(GRAY, 0.5), 0.03),
+        box((0, 0.32, 1.02 * long), (0.48, 0.07, 0.06), GRAY, 0.04),
+        box((0, 0.95, -0.34 * long), (0.52, 0.56, 0.66 * long), load, 0.05),
+        box((0, 0.78, -0.34 * long), (0.53, 0.09, 0.67 * long), paint, 0.03),
+        box((0, 0.95, -1.0 * long), (0.015, 0.5, 0.02), GRAY, 0.01),
+        *mirrored(
+            [
+                ball((0.33, 0.5, 1.03 * long), (0.09, 0.09, 0.05), (1.0, 0.95, 0.72)),
+                box((0.4, 0.42, -1.02 * long), (0.09, 0.06, 0.03), (0.8, 0.1, 0.1), 0.03),
+            ]
+        ),
+        *_wheel(0.44, 0.24, 0.66 * long, 0.24),
+        *_wheel(0.44, 0.24, -0.28 * long, 0.24),
+        *_wheel(0.44, 0.24, -0.74 * long, 0.24),
+    ]
+    return Figure(parts, Wear((0, 1.12, 0.72 * long), 0.24), seat=(0, 1.5, -0.34 * long))
+
+
 VEHICLES = {
     "car": car, "bus": bus, "train": train, "boat": boat, "airplane": airplane, "rocket": rocket,
-    "hot air balloon": hot_air_balloon, "submarine": submarine,
+    "hot air balloon": hot_air_balloon, "submarine": submarine, "helicopter": helicopter, "truck": truck,
 }  # fmt: skip

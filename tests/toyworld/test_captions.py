@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dreamforge.toyworld import Description, UnknownWords, caption, parse, vocabulary
-from dreamforge.toyworld.captions import wearable
+from dreamforge.toyworld import Description, UnknownWords, caption, draw, parse, vocabulary
+from dreamforge.toyworld.descriptions import partners, wearable
+from dreamforge.toyworld.words import SYNONYMS, lexicon
 
 WORDS = vocabulary()
 
@@ -21,6 +24,26 @@ def test_captions_of_every_noun_parse_back(noun: str) -> None:
         assert parse(caption(said, rng)) == said
 
 
+def test_captions_of_everything_drawn_parse_back_in_many_phrasings() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(4000):
+        said = replace(draw(rng), view=rng.choice((None, *WORDS["view"])))
+        text = caption(said, rng)
+        assert parse(text) == said, text
+    said = parse("a gray wooden cat wearing a scarf on a blue chair, front view")
+    assert len({caption(said, rng) for _ in range(300)}) > 130
+
+
+def test_every_word_is_said_and_every_synonym_means_a_word() -> None:
+    for part, synonyms in SYNONYMS.items():
+        assert set(synonyms.values()) <= set(WORDS["finish" if part == "material" else part])
+        assert all(lexicon()[word] == (part, name) for word, name in synonyms.items())
+    rng = np.random.default_rng(2)
+    texts = " ".join(caption(replace(draw(rng), view=rng.choice(WORDS["view"])), rng) for _ in range(6000))
+    assert all(name in texts for names in WORDS.values() for name in names)
+    assert "puppy" in texts and "automobile" in texts and "made of wood" in texts and "beside" in texts
+
+
 @pytest.mark.parametrize(
     ("prompt", "expected"),
     [
@@ -32,6 +55,17 @@ def test_captions_of_every_noun_parse_back(noun: str) -> None:
             "corgi", "gray", (("sunglasses", None), ("bow tie", "yellow")))),
         ("an orange hot-air balloon, rear view", Description("hot air balloon", "orange", (), "back")),
         ("", Description(None)),
+        ("a cat on a blue chair", Description("cat", relation="on", other=Description("chair", "blue"))),
+        ("a golden automobile", Description("car", finish="golden")),
+        ("a little wooden duck", Description("duck", finish="wooden", size="small")),
+        ("a chair made of stone next to a huge cat", Description(
+            "chair", finish="stone", relation="next to", other=Description("cat", size="big"))),
+        ("a car, red", Description("car", "red")),
+        ("a corgi with a top hat on its head", Description("corgi", None, (("top hat", None),))),
+        ("a giant bed", Description("bed", size="big")),
+        ("a bear wearing a golden crown", Description("bear", None, (("crown", "yellow"),))),
+        ("a cat wearing a scarf beneath a striped umbrella seen from behind", Description(
+            "cat", None, (("scarf", None),), "back", relation="under", other=Description("umbrella", finish="striped"))),
     ],
 )  # fmt: skip
 def test_parse(prompt: str, expected: Description) -> None:
@@ -44,7 +78,14 @@ def test_parse(prompt: str, expected: Description) -> None:
         ("a quantum flibbertigibbet", ["'quantum'", "'flibbertigibbet'", "dreamforge list words"]),
         ("a blue corgy", ["'corgy'", "corgi"]),
         ("a red", ["no noun"]),
-        ("a cat on a car", ["two things"]),
+        ("a cat with a car", ["two things", "next to"]),
+        ("a cat on a car on a bed", ["three things"]),
+        ("a cat on a ghost", ["nothing can be on a ghost", "chair"]),
+        ("a cat under a cake", ["nothing can be under a cake", "table"]),
+        ("a cat behind", ["nothing after 'behind'"]),
+        ("a red golden car", ["golden is a colour already", "'a golden car'"]),
+        ("a cat wearing a spotted scarf", ["scarf cannot be spotted"]),
+        ("a cat next to a house wearing a scarf", ["a house has no place"]),
         ("a house wearing a scarf", ["no place", "top hat"]),
     ],
 )
@@ -57,4 +98,6 @@ def test_what_cannot_be_pictured_is_one_clear_line(prompt: str, parts: list[str]
 
 
 def test_the_vocabulary_is_rich() -> None:
-    assert len(WORDS["noun"]) >= 28 and len(WORDS["color"]) >= 10 and len(WORDS["accessory"]) >= 4
+    least = {"noun": 60, "color": 14, "finish": 8, "size": 2, "accessory": 10, "relation": 5, "view": 4}
+    assert all(len(WORDS[part]) >= count for part, count in least.items())
+    assert len(partners("on")) >= 15 and len(partners("under")) >= 8

@@ -5,9 +5,9 @@ import torch
 from dreamforge.cameras import Cameras, orbit
 from dreamforge.rendering.background import composite
 from dreamforge.toyworld import (
-    RADIUS, Instance, instance, parse, render, render_pairs, sheet, to_mesh, vocabulary,
+    RADIUS, Instance, instance, parse, render, render_each, sheet, to_mesh, vocabulary,
 )  # fmt: skip
-from dreamforge.toyworld.kernels import EXTENT, KIND, MATRIX, field
+from dreamforge.toyworld.shape_kernels import EXTENT, KIND, MATRIX, field
 
 FACES = ["corgi", "cat", "duck", "pig", "snowman", "robot", "penguin", "bear"]
 
@@ -88,9 +88,9 @@ def test_pictures_are_premultiplied_and_composite_exactly() -> None:
 def test_pairs_are_the_diagonal_of_all() -> None:
     things, cameras = [make("a cat"), make("a bus")], orbit([0, 70], 15, size=24)
     everything = render(things, cameras)
-    assert torch.equal(render_pairs(things, cameras), torch.stack([everything[0, 0], everything[1, 1]]))
-    with pytest.raises(ValueError, match="1 instances for 2 cameras"):
-        render_pairs(things[:1], cameras)
+    assert torch.equal(render_each(things, cameras), torch.stack([everything[0, 0], everything[1, 1]]))
+    with pytest.raises(ValueError, match="1 instances and 1 lights for 2 cameras"):
+        render_each(things[:1], cameras)
 
 
 def _brute_force(thing: Instance, cameras: Cameras) -> np.ndarray:

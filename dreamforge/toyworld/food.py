@@ -1,103 +1,22 @@
-"""Characters, food and small things. What has a front faces +Z."""
+"""Food, and what it is served in. What has a front faces +Z."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLUSH, COLORS, CREAM, GLASS, GOLD, GRAY, INK, ORANGE, PINK, RGB, WHITE, WOOD, Figure, Wear,
-    dark, eyes, light, mixed,
+    BLUSH, COLORS, CREAM, GLASS, INK, LEAF, PINK, RGB, WHITE, WOOD, Figure, Tint, Wear, dark, eyes, light,
+    mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
 
 Rng = np.random.Generator
-LEAF: RGB = (0.36, 0.68, 0.30)
+
 WAFFLE: RGB = (0.87, 0.64, 0.36)
 
 
-def snowman(rng: Rng, color: RGB | None) -> Figure:
-    snow, lift = color or (0.97, 0.97, 0.98), rng.uniform(0.0, 0.25)
-    parts = [
-        ball((0, 0.48, 0), (0.56, 0.52, 0.56), snow),
-        ball((0, 1.14, 0), 0.42, snow),
-        ball((0, 1.68, 0), 0.35, snow),
-        *[ball((0, y, z), 0.06, INK) for y, z in ((1.28, 0.385), (1.08, 0.405), (0.7, 0.515))],
-        tube((0, 1.66, 0.3), (0, 1.62, 0.72), 0.09, 0.03, ORANGE, 0.03),
-        *[ball((x, y, z), 0.035, INK) for x, y, z in (
-            (-0.13, 1.55, 0.31), (-0.045, 1.515, 0.31), (0.045, 1.515, 0.31), (0.13, 1.55, 0.31),
-        )],
-        *mirrored(
-            [
-                limb((0.34, 1.2, 0.05), (0.78, 1.3 + lift, 0.1), 0.05, 0.05, WOOD),
-                limb((0.68, 1.275 + 0.8 * lift, 0.09), (0.78, 1.46 + lift, 0.1), 0.045, 0.045, WOOD),
-                ball((0.22, 1.62, 0.255), (0.06, 0.045, 0.03), BLUSH),
-            ]
-        ),
-        *eyes(0.13, 1.76, 0.31, 0.055, snow),
-    ]
-    return Figure(
-        parts, Wear((0, 1.96, -0.01), 0.25, eyes=(0, 1.76, 0.35), gaze=0.14, neck=(0, 1.42, 0), girth=0.29)
-    )
-
-
-def robot(rng: Rng, color: RGB | None) -> Figure:
-    metal = color or (0.55, 0.68, 0.78)
-    joint, panel, arm = GRAY if color != COLORS["gray"] else (0.4, 0.42, 0.47), light(metal, 0.75), rng.uniform(0, 0.1)
-    parts = [
-        box((0, 0.82, 0), (0.44, 0.4, 0.34), metal, 0.12),
-        box((0, 0.86, 0.3), (0.28, 0.22, 0.06), panel, 0.05),
-        *[ball((x, 0.94, 0.37), (0.06, 0.06, 0.03), c) for x, c in (
-            (-0.15, COLORS["red"]), (0, COLORS["yellow"]), (0.15, COLORS["green"]),
-        )],
-        box((0, 0.77, 0.36), (0.18, 0.035, 0.02), dark(metal, 0.4), 0.02),
-        tube((0, 1.18, 0), (0, 1.32, 0), 0.15, 0.15, joint),
-        box((0, 1.62, 0), (0.52, 0.38, 0.4), metal, 0.16),
-        box((0, 1.62, 0.34), (0.42, 0.27, 0.09), (0.16, 0.2, 0.28), 0.08),
-        box((0, 1.46, 0.42), (0.13, 0.03, 0.03), (0.55, 0.95, 0.98), 0.03),
-        limb((0, 1.95, 0), (0, 2.16, 0), 0.05, 0.045, joint),
-        ball((0, 2.2, 0), 0.11, COLORS["red"] if color != COLORS["red"] else GOLD),
-        *mirrored(
-            [
-                ball((0.19, 1.67, 0.42), (0.085, 0.11, 0.04), (0.55, 0.95, 0.98)),
-                tube((0.48, 1.62, 0), (0.62, 1.62, 0), 0.15, 0.12, joint, 0.04),
-                limb((0.5, 1.02, 0), (0.66, 0.72 + arm, 0.12), 0.13, 0.11, joint),
-                ball((0.68, 0.62 + arm, 0.16), 0.16, metal),
-                tube((0.21, 0.46, 0), (0.21, 0.15, 0), 0.13, 0.13, joint),
-                box((0.23, 0.1, 0.07), (0.19, 0.1, 0.26), metal, 0.08),
-            ]
-        ),
-    ]
-    return Figure(
-        parts, Wear((0, 1.98, 0), 0.3, eyes=(0, 1.67, 0.45), gaze=0.2, neck=(0, 1.24, 0), girth=0.3)
-    )
-
-
-def ghost(rng: Rng, color: RGB | None) -> Figure:
-    sheet, sway = color or (0.95, 0.95, 0.99), rng.uniform(0, 40)
-    hem: list[Primitive] = [
-        ball((0.42 * np.sin(a), 0.2, 0.42 * np.cos(a)), (0.175, 0.24, 0.175), sheet)
-        for a in np.radians(np.arange(0, 360, 45) + sway)
-    ]
-    parts = [
-        limb((0, 0.68, 0), (0, 1.1, 0), 0.57, 0.55, sheet),
-        tube((0, 0.2, 0), (0, 0.74, 0), 0.58, 0.56, sheet, 0.0),
-        *hem,
-        ball((0, 0.95, 0.545), (0.08, 0.1, 0.05), dark(PINK, 0.4)),
-        *mirrored(
-            [
-                limb((0.48, 0.86, 0.1), (0.72, 0.98, 0.26), 0.15, 0.12, sheet),
-                ball((0.33, 1.03, 0.445), (0.09, 0.06, 0.05), BLUSH),
-            ]
-        ),
-        *eyes(0.18, 1.2, 0.49, 0.09, sheet),
-    ]
-    return Figure(
-        parts, Wear((0, 1.6, 0), 0.32, eyes=(0, 1.2, 0.57), gaze=0.19, neck=(0, 0.76, 0), girth=0.53)
-    )
-
-
-def apple(rng: Rng, color: RGB | None) -> Figure:
-    skin, lean = color or COLORS["red"], rng.uniform(-0.06, 0.06)
+def apple(rng: Rng, tint: Tint) -> Figure:
+    skin, lean = tint(COLORS["red"]), rng.uniform(-0.06, 0.06)
     parts = [
         *[
             ball((0.17 * np.sin(a), 0.6, 0.17 * np.cos(a)), (0.48, 0.56, 0.48), skin)
@@ -109,16 +28,16 @@ def apple(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 1.12, 0), 0.34))
 
 
-def cupcake(rng: Rng, color: RGB | None) -> Figure:
-    icing, turn_ = color or (0.98, 0.66, 0.76), rng.uniform(0, 360)
-    wrapper = mixed(GLASS, COLORS["blue"], 0.25) if color != COLORS["blue"] else CREAM
+def cupcake(rng: Rng, tint: Tint) -> Figure:
+    icing, turn_ = tint((0.98, 0.66, 0.76)), rng.uniform(0, 360)
+    wrapper = mixed(GLASS, COLORS["blue"], 0.25) if tint.color != COLORS["blue"] else CREAM
     parts = [
         tube((0, 0, 0), (0, 0.62, 0), 0.42, 0.58, wrapper, 0.03).painted(Pattern.GORES, 24, light(wrapper, 0.7)),
         ring((0, 0.7, 0), 0.42, 0.22, icing),
         ring((0, 0.95, 0), 0.28, 0.19, icing),
         ball((0, 0.9, 0), (0.4, 0.3, 0.4), icing),
         ball((0, 1.17, 0), (0.26, 0.2, 0.26), icing),
-        ball((0, 1.42, 0), 0.16, COLORS["red"] if color != COLORS["red"] else PINK),
+        ball((0, 1.42, 0), 0.16, COLORS["red"] if tint.color != COLORS["red"] else PINK),
         limb((0, 1.54, 0), (0.06, 1.7, 0), 0.045, 0.045, LEAF),
     ]
     candy = [COLORS[name] for name in ("yellow", "teal", "white", "purple")]
@@ -128,8 +47,8 @@ def cupcake(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 1.34, 0), 0.24))
 
 
-def ice_cream(rng: Rng, color: RGB | None) -> Figure:
-    scoop, side = color or (0.99, 0.72, 0.78), rng.uniform(30, 150)
+def ice_cream(rng: Rng, tint: Tint) -> Figure:
+    scoop, side = tint((0.99, 0.72, 0.78)), rng.uniform(30, 150)
     x, z = np.sin(np.radians(side)), np.cos(np.radians(side))
     parts = [
         tube((0, 0, 0), (0, 1.0, 0), 0.06, 0.42, WAFFLE, 0.03).painted(Pattern.BANDS, 9, dark(WAFFLE, 0.12)),
@@ -139,7 +58,7 @@ def ice_cream(rng: Rng, color: RGB | None) -> Figure:
             ball((0.4 * np.sin(a), 1.04, 0.4 * np.cos(a)), (0.15, 0.1, 0.15), scoop)
             for a in np.radians(range(0, 360, 45))
         ],
-        ball((0, 1.68, 0), 0.36, CREAM if color != COLORS["white"] else PINK),
+        ball((0, 1.68, 0), 0.36, CREAM if tint.color != COLORS["white"] else PINK),
         ball((0, 1.8, 0), (0.33, 0.26, 0.33), (0.42, 0.25, 0.17), cut=0.1),
         ball((0, 2.08, 0), 0.12, COLORS["red"]),
         tube((0.2 * x, 1.7, 0.2 * z), (0.36 * x, 2.25, 0.36 * z), 0.07, 0.07, WAFFLE, 0.03),
@@ -147,8 +66,8 @@ def ice_cream(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 2.02, 0), 0.26))
 
 
-def burger(rng: Rng, color: RGB | None) -> Figure:
-    bun, tall = color or (0.89, 0.61, 0.29), rng.uniform(0.42, 0.54)
+def burger(rng: Rng, tint: Tint) -> Figure:
+    bun, tall = tint((0.89, 0.61, 0.29)), rng.uniform(0.42, 0.54)
     parts: list[Primitive] = [
         tube((0, 0, 0), (0, 0.24, 0), 0.66, 0.7, bun, 0.1),
         tube((0, 0.24, 0), (0, 0.44, 0), 0.73, 0.73, (0.43, 0.25, 0.17), 0.09),
@@ -165,11 +84,11 @@ def burger(rng: Rng, color: RGB | None) -> Figure:
             e = np.radians(elevation)
             x, y, z = np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)
             parts.append(ball((0.74 * x, 0.66 + tall * y, 0.74 * z), (0.05, 0.045, 0.05), CREAM))
-    return Figure(parts, Wear((0, 0.64 + tall, 0), 0.34))
+    return Figure(parts, Wear((0, 0.64 + tall, 0), 0.34), seat=(0, 0.64 + tall, 0))
 
 
-def donut(rng: Rng, color: RGB | None) -> Figure:
-    icing = color or (0.98, 0.58, 0.72)
+def donut(rng: Rng, tint: Tint) -> Figure:
+    icing = tint((0.98, 0.58, 0.72))
     parts: list[Primitive] = [
         ring((0, 0, 0), 0.56, 0.3, (0.88, 0.65, 0.38), (72, 0, 0)),
         ring((0, 0.02, 0.06), 0.56, 0.285, icing, (72, 0, 0)),
@@ -185,9 +104,9 @@ def donut(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts + moved(sprinkles, (0, 0.02, 0), (72, 0, 0)), Wear((0, 0.76, 0), 0.3))
 
 
-def pumpkin(rng: Rng, color: RGB | None) -> Figure:
-    skin, tall = color or COLORS["orange"], rng.uniform(0.5, 0.58)
-    glow = (1.0, 0.86, 0.35) if color not in (COLORS["yellow"],) else INK
+def pumpkin(rng: Rng, tint: Tint) -> Figure:
+    skin, tall = tint(COLORS["orange"]), rng.uniform(0.5, 0.58)
+    glow = (1.0, 0.86, 0.35) if tint.color not in (COLORS["yellow"],) else INK
     parts = [
         *[
             ball((0.3 * np.sin(a), tall, 0.3 * np.cos(a)), (0.4, tall, 0.4), skin if i % 2 else dark(skin, 0.07))
@@ -203,8 +122,8 @@ def pumpkin(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 2 * tall - 0.02, 0), 0.34))
 
 
-def mug(rng: Rng, color: RGB | None) -> Figure:
-    clay, tall = color or COLORS["teal"], rng.uniform(0.92, 1.08)
+def mug(rng: Rng, tint: Tint) -> Figure:
+    clay, tall = tint(COLORS["teal"]), rng.uniform(0.92, 1.08)
     parts = [
         tube((0, 0, 0), (0, tall, 0), 0.5, 0.54, clay, 0.05),
         ring((0, tall - 0.02, 0), 0.5, 0.07, light(clay, 0.45)),
@@ -216,8 +135,8 @@ def mug(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, tall, 0), 0.42))
 
 
-def teapot(rng: Rng, color: RGB | None) -> Figure:
-    clay, plump = color or (0.45, 0.67, 0.87), rng.uniform(0.95, 1.08)
+def teapot(rng: Rng, tint: Tint) -> Figure:
+    clay, plump = tint((0.45, 0.67, 0.87)), rng.uniform(0.95, 1.08)
     accent = light(clay, 0.7)
     parts = [
         ball((0, 0.5, 0), (0.6 * plump, 0.5, 0.6 * plump), clay),
@@ -237,7 +156,79 @@ def teapot(rng: Rng, color: RGB | None) -> Figure:
     return Figure(parts, Wear((0, 1.0, 0), 0.28))
 
 
-THINGS = {
-    "snowman": snowman, "robot": robot, "ghost": ghost, "apple": apple, "cupcake": cupcake, "ice cream": ice_cream,
-    "burger": burger, "donut": donut, "pumpkin": pumpkin, "mug": mug, "teapot": teapot,
+def cake(rng: Rng, tint: Tint) -> Figure:
+    icing, start = tint((0.98, 0.70, 0.78)), rng.uniform(0, 72)
+    cream = WHITE if tint.color not in (COLORS["white"], COLORS["beige"]) else COLORS["pink"]
+    candles: list[Primitive] = []
+    for i, a in enumerate(np.radians(start + np.arange(0, 360, 72))):
+        x, z = 0.27 * np.sin(a), 0.27 * np.cos(a)
+        candles.append(limb((x, 0.95, z), (x, 1.22, z), 0.05, 0.05, COLORS[("blue", "yellow", "green")[i % 3]]))
+        candles.append(ball((x, 1.34, z), (0.055, 0.1, 0.055), COLORS["orange"]))
+    parts = [
+        tube((0, -0.08, 0), (0, 0.02, 0), 0.86, 0.9, (0.78, 0.86, 0.92), 0.04),
+        tube((0, 0, 0), (0, 0.52, 0), 0.7, 0.7, icing, 0.08),
+        tube((0, 0.5, 0), (0, 0.96, 0), 0.46, 0.46, icing, 0.08),
+        *[
+            ball((r * np.sin(a), y, r * np.cos(a)), (0.12, 0.1 + 0.05 * (i % 2), 0.12), cream)
+            for r, y, step in ((0.63, 0.5, 30), (0.41, 0.94, 45))
+            for i, a in enumerate(np.radians(np.arange(0, 360, step)))
+        ],
+        *[
+            ball((0.7 * np.sin(a), 0.06, 0.7 * np.cos(a)), 0.09, cream)
+            for a in np.radians(np.arange(0, 360, 24))
+        ],
+        *candles,
+    ]
+    return Figure(parts, Wear((0, 0.98, 0), 0.3))
+
+
+def pizza(rng: Rng, tint: Tint) -> Figure:
+    cheese, turned = tint((0.99, 0.79, 0.34)), rng.uniform(0, 60)
+    crust, sausage = (0.80, 0.53, 0.27), (0.80, 0.20, 0.15)
+    toppings = []
+    for i, (r, a) in enumerate([(0, 0), *[(0.46, t) for t in range(0, 360, 60)], *[(0.24, t) for t in (30, 150, 270)]]):
+        x, z = r * np.sin(np.radians(a + turned)), r * np.cos(np.radians(a + turned))
+        if i < 7:
+            toppings.append(tube((x, 0.1, z), (x, 0.15, z), 0.145, 0.14, sausage, 0.02))
+        else:
+            toppings.append(ball((x, 0.12, z), (0.12, 0.05, 0.07), (0.3, 0.6, 0.25), tilt=(0, a, 0)))
+    parts = [
+        tube((0, 0, 0), (0, 0.09, 0), 0.84, 0.86, crust, 0.03),
+        tube((0, 0.03, 0), (0, 0.125, 0), 0.77, 0.76, cheese, 0.02),
+        ring((0, 0.07, 0), 0.8, 0.1, crust),
+        *toppings,
+    ]
+    return Figure(moved(parts, tilt=(52, 0, 0)), Wear((0, 0.68, -0.46), 0.26))
+
+
+def strawberry(rng: Rng, tint: Tint) -> Figure:
+    skin, long = tint((0.92, 0.18, 0.22)), rng.uniform(0.92, 1.08)
+    seed = (1.0, 0.86, 0.45) if tint.color not in (COLORS["yellow"], COLORS["beige"]) else COLORS["brown"]
+    low, high = 0.24, 0.24 + 0.62 * long
+    seeds = []
+    for row, (y, r) in enumerate(((-0.06, 0.2), (0.1, 0.29), (0.28, 0.385), (0.46, 0.475), (0.68, 0.49), (0.88, 0.42))):
+        for a in np.radians(np.arange(0, 360, (90, 60, 45, 36, 36, 40)[row]) + 20 * row):
+            if row < 3 or np.cos(a) < 0.65:  # not in the face
+                seeds.append(ball((r * np.sin(a), low + y * long, r * np.cos(a)), (0.035, 0.05, 0.035), seed))
+    parts = [
+        limb((0, low, 0), (0, high, 0), 0.2, 0.5, skin),
+        *seeds,
+        *[
+            ball((0.26 * np.sin(a), high + 0.44, 0.26 * np.cos(a)), (0.13, 0.055, 0.28), LEAF,
+                 tilt=(22, np.degrees(a), 0))
+            for a in np.radians(np.arange(0, 360, 60))
+        ],
+        limb((0, high + 0.44, 0), (0.06, high + 0.72, 0), 0.06, 0.05, LEAF),
+        ball((0, high - 0.22, 0.44), (0.05, 0.04, 0.04), dark(PINK, 0.5)),
+        *mirrored([ball((0.3, high - 0.16, 0.38), (0.08, 0.055, 0.04), BLUSH)]),
+        *eyes(0.17, high - 0.05, 0.46, 0.075, skin),
+    ]
+    return Figure(
+        parts, Wear((0, high + 0.46, 0), 0.26, eyes=(0, high - 0.05, 0.54), gaze=0.18, neck=(0, low + 0.05, 0), girth=0.26)
+    )
+
+
+FOOD = {
+    "apple": apple, "cupcake": cupcake, "ice cream": ice_cream, "burger": burger, "donut": donut, "pumpkin": pumpkin,
+    "mug": mug, "teapot": teapot, "cake": cake, "pizza": pizza, "strawberry": strawberry,
 }  # fmt: skip
