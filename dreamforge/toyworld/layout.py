@@ -14,6 +14,7 @@ from dreamforge.toyworld.descriptions import SIZES, Description
 from dreamforge.toyworld.figure import COLORS, FINISHES, Figure, Tint
 from dreamforge.toyworld.nouns import NOUNS
 from dreamforge.toyworld.primitives import Coat, Primitive, moved
+from dreamforge.toyworld.shape_kernels import farthest
 
 RADIUS = 0.9  # of a thing on its own, accessories included
 Array = NDArray[np.float64]
@@ -86,17 +87,24 @@ def _spot(relation: str, half: Array, second: Figure, rng: np.random.Generator) 
     return np.array([x + 1.5 * shift, low[1], low[2] - 1.08 * half[2]])
 
 
+def support(parts: Sequence[Primitive], directions: Array) -> Array:
+    """How far the parts together reach along unit `directions` `[M,3]` from the origin, `[M]`."""
+    turned = np.array([p.rotation for p in parts]) * np.array([p.scale for p in parts])[:, None, :]
+    poses = np.concatenate([turned, np.array([p.position for p in parts])[:, :, None]], axis=2)
+    return farthest(np.array([(p.kind, *p.params) for p in parts], float), poses, directions)
+
+
 def _bounds(parts: Sequence[Primitive]) -> tuple[Array, Array]:
     """Low and high corner `[3]` of the bounding box."""
-    reach = np.max([p.support(_AXES) for p in parts], axis=0)
+    reach = support(parts, _AXES)
     return -reach[3:], reach[:3]
 
 
 def _radius(parts: Sequence[Primitive]) -> float:
     """Of the sphere about the middle of the bounding box that holds all parts."""
-    low, high = _bounds(parts)
-    centre = 0.5 * (low + high)
-    return float(np.max([p.support(_DIRECTIONS) for p in parts] - _DIRECTIONS @ centre)) * _SPACING
+    reach = support(parts, _AROUND)
+    centre = 0.5 * (reach[:3] - reach[3:6])
+    return float((reach[6:] - _AROUND[6:] @ centre).max()) * _SPACING
 
 
 def _fitted(parts: Sequence[Primitive], radius: float) -> list[Primitive]:
@@ -115,5 +123,5 @@ def _fibonacci(count: int) -> Array:
 
 
 _AXES = np.concatenate([np.eye(3), -np.eye(3)])
-_DIRECTIONS = _fibonacci(400)
+_AROUND = np.concatenate([_AXES, _fibonacci(400)])
 _SPACING = 1.005  # no direction is farther than about 5 degrees from one of these

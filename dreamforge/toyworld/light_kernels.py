@@ -20,6 +20,7 @@ from dreamforge.toyworld.shape_kernels import (
 )  # fmt: skip
 
 GRID = 20  # cells a side of the distance grid over [-1,1]^3
+_FAR = 0.5  # all that occlusion asks for
 _STEPS = 1024  # of the sRGB encoding table
 _PLAIN, MATTE, SHINY, METAL, STRIPED, SPOTTED, CHECKERED, WOODEN, KNITTED, _ = (int(finish) for finish in Finish)
 TEXTURED = STRIPED  # the first finish that changes from point to point
@@ -66,25 +67,34 @@ def _distance(grid, x, y, z):
 
 
 @inline
+def _cells(low, high):
+    """The cells first:last of a side of the grid whose centres lie between two coordinates."""
+    return max(int((low + 1.0) * 0.5 * GRID + 0.5), 0), min(int((high + 1.0) * 0.5 * GRID + 0.5), GRID)
+
+
+@inline
 def bake(table, grid):
     """Fill grid `[G,G,G]` over [-1,1]^3 with the distance to the nearest primitive (first order, in world units)."""
-    for i in range(GRID):
-        x = (i + 0.5) * 2.0 / GRID - 1.0
-        for j in range(GRID):
-            y = (j + 0.5) * 2.0 / GRID - 1.0
-            for k in range(GRID):
-                z = (k + 0.5) * 2.0 / GRID - 1.0
-                nearest = 0.5  # all that occlusion asks for
-                for row in table:
+    grid[:] = _FAR
+    for row in table:
+        reach = row[REACH] + _FAR
+        i0, i1 = _cells(row[CENTER] - reach, row[CENTER] + reach)
+        j0, j1 = _cells(row[CENTER + 1] - reach, row[CENTER + 1] + reach)
+        k0, k1 = _cells(row[CENTER + 2] - reach, row[CENTER + 2] + reach)
+        for i in range(i0, i1):
+            x = (i + 0.5) * 2.0 / GRID - 1.0
+            for j in range(j0, j1):
+                y = (j + 0.5) * 2.0 / GRID - 1.0
+                for k in range(k0, k1):
+                    z = (k + 0.5) * 2.0 / GRID - 1.0
                     ox, oy, oz = x - row[CENTER], y - row[CENTER + 1], z - row[CENTER + 2]
-                    safe = nearest + row[REACH]
-                    if safe > 0.0 and ox * ox + oy * oy + oz * oz > safe * safe:
+                    safe = grid[i, j, k] + row[REACH]
+                    if safe < 0.0 or ox * ox + oy * oy + oz * oz > safe * safe:
                         continue
                     qx, qy, qz = local(row, x, y, z, 1.0)
                     f, gx, gy, gz = field(row, qx, qy, qz)
                     gx, gy, gz = world_gradient(row, gx, gy, gz)
-                    nearest = min(nearest, f / math.sqrt(gx * gx + gy * gy + gz * gz))
-                grid[i, j, k] = nearest
+                    grid[i, j, k] = min(grid[i, j, k], f / math.sqrt(gx * gx + gy * gy + gz * gz))
 
 
 @inline

@@ -115,35 +115,19 @@ class Primitive:
             case _:
                 return max(x, y)
 
-    def support(self, directions: Array) -> Array:
-        """How far the shape reaches along unit `directions` `[M,3]` from the world origin, `[M]`."""
-        local = directions @ self.to_world
-        size = np.linalg.norm(local, axis=1)
-        across, along = np.hypot(local[:, 0], local[:, 2]), local[:, 1]
-        a, b, c, r = self.params
-        match self.kind:
-            case Kind.BALL:
-                rim = a * along + math.sqrt(max(0.0, 1.0 - a * a)) * across
-                reach = np.where(along < a * size, rim, size)
-            case Kind.BOX:
-                reach = np.abs(local) @ np.array([a - r, b - r, c - r]) + r * size
-            case Kind.TUBE:
-                reach = np.maximum(a * across - c * along, b * across + c * along) + r * size
-            case Kind.LIMB:
-                low = -0.5 * (c + b - a)
-                reach = np.maximum(low * along + a * size, (low + c) * along + b * size)
-            case Kind.RING:
-                reach = a * across + b * size
-        return directions @ self.position + reach
-
 
 def turn(pitch: float = 0.0, yaw: float = 0.0, roll: float = 0.0) -> Array:
     """`[3,3]` rotation: roll about Z, then pitch about X (+Y toward +Z), then yaw about Y (+Z toward +X)."""
-    (cx, sx), (cy, sy), (cz, sz) = [(math.cos(a), math.sin(a)) for a in np.radians([pitch, yaw, roll])]
-    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return ry @ rx @ rz
+    cx, sx = math.cos(math.radians(pitch)), math.sin(math.radians(pitch))
+    cy, sy = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
+    cz, sz = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+    return np.array(
+        [
+            [cy * cz + sy * sx * sz, sy * sx * cz - cy * sz, sy * cx],
+            [cx * sz, cx * cz, -sx],
+            [cy * sx * sz - sy * cz, sy * sz + cy * sx * cz, cy * cx],
+        ]
+    )
 
 
 def _make(
@@ -203,22 +187,27 @@ def ring(
 def _between(start: Point, end: Point) -> tuple[Array, Array, float]:
     """Middle, frame (Y from start to end, Z as near as can be to world Z) and length of a segment."""
     a, b = np.array(start, float), np.array(end, float)
-    length = float(np.linalg.norm(b - a))
-    y = (b - a) / length
-    z = np.array([0.0, 0.0, 1.0]) if abs(y[2]) < 0.9 else np.array([0.0, 1.0, 0.0])
-    x = np.cross(y, z)
-    x /= np.linalg.norm(x)
-    return 0.5 * (a + b), np.stack([x, y, np.cross(x, y)], axis=1), length
+    length = math.dist(start, end)
+    px, py, pz = (b - a) / length
+    if abs(pz) < 0.9:  # x = y cross world Z, else world Y
+        flat = math.hypot(px, py)
+        ux, uy, uz = py / flat, -px / flat, 0.0
+    else:
+        flat = math.hypot(px, pz)
+        ux, uy, uz = -pz / flat, 0.0, px / flat
+    wx, wy, wz = uy * pz - uz * py, uz * px - ux * pz, ux * py - uy * px
+    return 0.5 * (a + b), np.array([[ux, px, wx], [uy, py, wy], [uz, pz, wz]]), length
 
 
 def mirrored(parts: Iterable[Primitive]) -> list[Primitive]:
     """The parts and their mirror images in X: ears, eyes, legs. Every local shape is its own mirror image."""
-    flip = np.array([-1.0, 1.0, 1.0])
     both = []
     for p in parts:
-        image = replace(p, position=p.position * flip, rotation=flip[:, None] * p.rotation * flip)
-        both += [p, image]
+        both += [p, replace(p, position=p.position * _FLIP, rotation=p.rotation * _FLIP[:, None] * _FLIP)]
     return both
+
+
+_FLIP = np.array([-1.0, 1.0, 1.0])
 
 
 def moved(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dreamforge.kernels.jit import inline
 from dreamforge.toyworld.primitives import Kind, Pattern
 
@@ -131,3 +133,35 @@ def world_gradient(row, x, y, z):
         row[MATRIX + 1] * x + row[MATRIX + 5] * y + row[MATRIX + 9] * z,
         row[MATRIX + 2] * x + row[MATRIX + 6] * y + row[MATRIX + 10] * z,
     )
+
+
+@inline
+def farthest(shapes, poses, directions):
+    """How far N shapes together reach along unit directions `[M,3]` from the world origin, `[M]`.
+
+    shapes `[N,5]`: kind and params; poses `[N,3,4]`: local to world.
+    """
+    out = np.full(len(directions), -1e9)
+    for n in range(len(shapes)):
+        kind, a, b, c, r = shapes[n]
+        pose = poses[n]
+        rim = math.sqrt(max(0.0, 1.0 - a * a))
+        for m in range(len(directions)):
+            dx, dy, dz = directions[m]
+            x = dx * pose[0, 0] + dy * pose[1, 0] + dz * pose[2, 0]
+            y = dx * pose[0, 1] + dy * pose[1, 1] + dz * pose[2, 1]
+            z = dx * pose[0, 2] + dy * pose[1, 2] + dz * pose[2, 2]
+            size, across = math.sqrt(x * x + y * y + z * z), math.sqrt(x * x + z * z)
+            if kind == BALL:
+                reach = a * y + rim * across if y < a * size else size
+            elif kind == BOX:
+                reach = abs(x) * (a - r) + abs(y) * (b - r) + abs(z) * (c - r) + r * size
+            elif kind == TUBE:
+                reach = max(a * across - c * y, b * across + c * y) + r * size
+            elif kind == LIMB:
+                low = -0.5 * (c + b - a)
+                reach = max(low * y + a * size, (low + c) * y + b * size)
+            else:
+                reach = a * across + b * size
+            out[m] = max(out[m], reach + dx * pose[0, 3] + dy * pose[1, 3] + dz * pose[2, 3])
+    return out

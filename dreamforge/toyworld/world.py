@@ -42,22 +42,22 @@ def instance(description: Description, seed: int) -> Instance:
     if description.noun is None:
         description = draw(np.random.default_rng([seed]), relations=False)
     parts = compose(description, seed)
-    table = np.array([_row(p) for p in parts])
+    table = _table(parts)
     distances = np.empty((GRID, GRID, GRID), np.float32)
     bake(table, distances)
     return Instance(description, seed, parts, table, distances)
 
 
-def _row(p: Primitive) -> NDArray[np.float64]:
-    """A primitive as a row of the kernels' table; its columns are named there."""
-    inverse = (p.rotation / p.scale).T
-    matrix = np.column_stack([inverse, -inverse @ p.position])
-    albedo = srgb_to_linear(np.array([p.color, p.second]))
-    coated = isinstance(p.color, Coat) + 2 * isinstance(p.second, Coat)
-    return np.array([
-        p.kind, *p.params, *p.extent, p.bound, p.pattern, p.amount, *p.position, p.bound * np.max(p.scale),
-        *albedo.flat, p.finish, coated, p.grain, *matrix.flat,
-    ])  # fmt: skip
+def _table(parts: Sequence[Primitive]) -> NDArray[np.float64]:
+    """`[N,36]`: a row for each primitive; the columns are named in `shape_kernels`."""
+    scale, position = np.array([p.scale for p in parts]), np.array([p.position for p in parts])
+    inverse = (np.array([p.rotation for p in parts]) / scale[:, None, :]).transpose(0, 2, 1)
+    matrix = np.concatenate([inverse, -inverse @ position[:, :, None]], axis=2)  # [N,3,4]
+    albedo = srgb_to_linear(np.array([(p.color, p.second) for p in parts]))
+    shape = [(p.kind, *p.params, *p.extent, p.bound, p.pattern, p.amount) for p in parts]
+    coat = [(p.finish, isinstance(p.color, Coat) + 2 * isinstance(p.second, Coat), p.grain) for p in parts]
+    reach = np.array([p.bound for p in parts]) * scale.max(axis=1)
+    return np.column_stack([shape, position, reach, albedo.reshape(-1, 6), coat, matrix.reshape(-1, 12)])
 
 
 def sheet(

@@ -7,6 +7,7 @@ from dreamforge.rendering.background import composite
 from dreamforge.toyworld import (
     RADIUS, Instance, instance, parse, render, render_each, sheet, to_mesh, vocabulary,
 )  # fmt: skip
+from dreamforge.toyworld.layout import support
 from dreamforge.toyworld.shape_kernels import EXTENT, KIND, MATRIX, field
 
 FACES = ["corgi", "cat", "duck", "pig", "snowman", "robot", "penguin", "bear"]
@@ -20,7 +21,7 @@ def make(prompt: str, seed: int = 0) -> Instance:
 def test_every_noun_is_centred_and_fits(noun: str) -> None:
     thing = make(f"a {noun} in a top hat", seed=3)
     axes = np.concatenate([np.eye(3), -np.eye(3)])
-    reach = np.max([p.support(axes) for p in thing.primitives], axis=0)
+    reach = support(thing.primitives, axes)
     assert np.allclose(reach[:3], reach[3:], atol=1e-6)
     radius = np.linalg.norm(to_mesh(thing, detail=12).vertices, axis=1).max()
     assert 0.93 * RADIUS < radius <= RADIUS + 1e-5
