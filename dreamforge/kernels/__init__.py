@@ -24,7 +24,7 @@ KERNELS = {
     "raster": "triangle rasterization",
 }
 """The kernels and what each does, one module of that name each."""
-ON_CUDA = ("hashgrid",)
+ON_CUDA = ("hashgrid", "splat")
 """The kernels that have a CUDA path."""
 
 

@@ -29,10 +29,10 @@ class Program:
     """A source file of `cuda_ext/`, and the values of its macros."""
 
     file: str
-    macros: tuple[tuple[str, int | float], ...] = ()
+    macros: tuple[tuple[str, int | float | str], ...] = ()
 
     @classmethod
-    def of(cls, file: str, **macros: int | float) -> Program:
+    def of(cls, file: str, **macros: int | float | str) -> Program:
         return cls(file, tuple(macros.items()))
 
     def source(self) -> str:

@@ -18,6 +18,7 @@ Colours are one per Gaussian, or one per view and Gaussian: `harmonics.view_colo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,8 +86,7 @@ def splat(
         if value.device.type == "cpu" and not np.isfinite(value.detach().sum().item()):
             raise ValueError(f"splat: {name} must be finite")
     views, focals = _views(cameras, means)
-    fast = backend(means.device, "splat") == "numba" and means.dtype == torch.float32
-    render = _Splat.apply if fast else reference
+    render = _implementation(means)
     size = (cameras.height, cameras.width)
     image = render(means, scales, rotations, opacities, colors, views, focals, size, statistics)
     rgb, alpha, depth = image.split([3, 1, 1], dim=1)
@@ -98,6 +98,15 @@ def _views(cameras: Cameras, like: Tensor) -> tuple[Tensor, Tensor]:
     axes = torch.tensor([1.0, -1.0, -1.0], dtype=cameras.c2w.dtype, device=cameras.c2w.device)
     views = (cameras.w2c[:, :3] * axes[:, None]).to(like)
     return views.contiguous(), cameras.focal.to(like).contiguous()
+
+
+def _implementation(means: Tensor) -> Callable[..., Tensor]:
+    serves = backend(means.device, "splat") if means.dtype == torch.float32 else "torch"
+    if serves == "cuda":
+        from dreamforge.kernels.splat_cuda import Splat
+
+        return Splat.apply
+    return _Splat.apply if serves == "numba" else reference
 
 
 class _Splat(torch.autograd.Function):

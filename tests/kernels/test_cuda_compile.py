@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from dreamforge.kernels import nvrtc
+from dreamforge.kernels import nvrtc, splat_cuda
 from dreamforge.kernels.hashgrid_cuda import program as hashgrid
 from dreamforge.kernels.nvrtc import Program
 
-PROGRAMS = [hashgrid(2, False), hashgrid(4, False), hashgrid(2, True), hashgrid(4, True)]
+PROGRAMS = [
+    *[hashgrid(features, half) for features in (2, 4) for half in (False, True)],
+    splat_cuda.PROJECT, splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
+]  # fmt: skip
 needs_nvrtc = pytest.mark.skipif(nvrtc.compiler_problem() is not None, reason=str(nvrtc.compiler_problem()))
 
 
