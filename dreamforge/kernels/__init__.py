@@ -20,11 +20,12 @@ KERNELS = {
     "hashgrid": "multiresolution hash encoding",
     "volume": "occupancy marching and compositing",
     "splat": "Gaussian projection and rasterization",
+    "harmonics": "spherical harmonics",
     "harmonics": "colours that depend on the view",
     "raster": "triangle rasterization",
 }
 """The kernels and what each does, one module of that name each."""
-ON_CUDA = ("hashgrid", "splat")
+ON_CUDA = ("hashgrid", "volume", "splat")
 """The kernels that have a CUDA path."""
 
 

@@ -5,8 +5,10 @@ Samples of all rays are packed one after another; ray r owns `offsets[r]:offsets
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -18,7 +20,10 @@ STOP = 1e-3  # a ray ends where less than this much light gets through: a quarte
 
 @dataclass(frozen=True)
 class Samples:
-    """M samples of R rays. points: `[M,3]`. t: `[M]` distance along the unit direction. offsets: `[R+1]` int64."""
+    """M samples of R rays. points: `[M,3]`. t: `[M]` distance along the unit direction. offsets: `[R+1]` int64.
+
+    On CUDA M may be more than offsets[R], so that the host need not wait for that number; the rest belongs to no ray.
+    """
 
     points: Tensor
     t: Tensor
@@ -47,12 +52,17 @@ def march(
     """
     origins, directions = origins.detach(), directions.detach()
     jitter = torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter
-    if origins.dtype == torch.float32 and backend(origins.device, "volume") == "numba":
-        from dreamforge.kernels import volume_numba
-
+    kernels = _kernels(origins)
+    if kernels:
         rays, grids = (origins.contiguous(), directions.contiguous()), (occupancy.contiguous(), floor.contiguous())
-        return Samples(*volume_numba.march(*rays, *grids, step, jitter.contiguous()))
+        return Samples(*kernels.march(*rays, *grids, step, jitter.contiguous()))
     return march_reference(origins, directions, occupancy, floor, step, jitter)
+
+
+def _kernels(tensor: Tensor) -> ModuleType | None:
+    """The module, `volume_numba` or `volume_cuda`, that serves where a tensor is; None where only the reference does."""
+    serves = backend(tensor.device, "volume") if tensor.dtype == torch.float32 else "torch"
+    return None if serves == "torch" else importlib.import_module(f"dreamforge.kernels.volume_{serves}")
 
 
 def march_reference(
@@ -84,8 +94,9 @@ def composite(
     The distortion is Mip-NeRF 360's (arXiv 2111.12077), in world units: sum_ij w_i w_j |t_i - t_j| + sum_i w_i^2
     step / 3, which is small where the opacity of a ray lies in one place. It costs one pass, since t is sorted.
     """
-    if sigmas.dtype == torch.float32 and backend(sigmas.device, "volume") == "numba":
-        return _Numba.apply(sigmas, colors, offsets, t, step)
+    kernels = _kernels(sigmas)
+    if kernels:
+        return _Composite.apply(kernels, sigmas, colors, offsets, t, step)
     return composite_reference(sigmas, colors, offsets, t, step)
 
 
@@ -109,22 +120,18 @@ def composite_reference(
     return color, alpha, depth, distortion
 
 
-class _Numba(torch.autograd.Function):
+class _Composite(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float):
-        from dreamforge.kernels import volume_numba
-
+    def forward(ctx, kernels: ModuleType, sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float):
         colors = colors.detach().contiguous()
-        weights, *outputs = volume_numba.composite(sigmas.detach().contiguous(), colors, offsets, t, step)
+        weights, *outputs = kernels.composite(sigmas.detach().contiguous(), colors, offsets, t, step)
         ctx.save_for_backward(colors, offsets, t, weights)
-        ctx.step = step
+        ctx.kernels, ctx.step = kernels, step
         return tuple(outputs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, *grads: Tensor):
-        from dreamforge.kernels import volume_numba
-
         contiguous = [grad.contiguous() for grad in grads]
-        to_sigmas, to_colors = volume_numba.composite_backward(*ctx.saved_tensors, ctx.step, *contiguous)
-        return to_sigmas, to_colors, None, None, None
+        to_sigmas, to_colors = ctx.kernels.composite_backward(*ctx.saved_tensors, ctx.step, *contiguous)
+        return None, to_sigmas, to_colors, None, None, None

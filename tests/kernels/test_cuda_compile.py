@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dreamforge.kernels import nvrtc, splat_cuda
+from dreamforge.kernels import nvrtc, splat_cuda, volume_cuda
 from dreamforge.kernels.hashgrid_cuda import program as hashgrid
 from dreamforge.kernels.nvrtc import Program
 
 PROGRAMS = [
     *[hashgrid(features, half) for features in (2, 4) for half in (False, True)],
-    splat_cuda.PROJECT, splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
+    volume_cuda.PROGRAM, splat_cuda.PROJECT, splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
 ]  # fmt: skip
 needs_nvrtc = pytest.mark.skipif(nvrtc.compiler_problem() is not None, reason=str(nvrtc.compiler_problem()))
 

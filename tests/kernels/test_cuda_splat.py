@@ -25,12 +25,12 @@ def emulated() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("size", [(40, 40), (37, 61), (5, 3)], ids=str)
+@pytest.mark.parametrize("size", [(37, 61), (5, 3)], ids=str)
 def test_matches_reference(size: tuple[int, int]) -> None:
-    assert_parity(gaussians(400), cameras(3, *size))
+    assert_parity(gaussians(200), cameras(3, *size))
 
 
-@pytest.mark.parametrize("scale", [1e-6, 0.005, 0.6, 50.0, 1e5])
+@pytest.mark.parametrize("scale", [1e-6, 0.6, 1e5])
 def test_matches_reference_at_any_scale(scale: float) -> None:
     assert_parity(gaussians(60, scale=scale), cameras(2))
 
@@ -38,7 +38,7 @@ def test_matches_reference_at_any_scale(scale: float) -> None:
 def test_matches_reference_among_the_gaussians() -> None:
     """A camera inside the cloud: Gaussians behind it, before the near plane, and far off to the sides."""
     views = Cameras(look_at(torch.tensor([[0.2, 0.1, 0.3]])), torch.tensor([1.2]), 32, 32)
-    assert_parity(gaussians(300), views)
+    assert_parity(gaussians(200), views)
 
 
 def test_more_gaussians_in_a_tile_than_threads_in_a_block() -> None:
@@ -84,7 +84,7 @@ def test_nothing_to_see(kind: str) -> None:
 
 def test_the_order_of_threads_and_blocks_does_not_matter() -> None:
     """But for the rounding of sums that are added up in the order of arrival."""
-    params, views = gaussians(500, scale=0.15), cameras(2, 33, 47)
+    params, views = gaussians(300, scale=0.15), cameras(2, 33, 47)
     gradient = torch.randn(2, 5, 33, 47)
     results = []
     for seed in range(3):
