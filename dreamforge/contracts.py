@@ -44,6 +44,9 @@ class Mesh:
     vertices: `[V,3]` float32. faces: `[F,3]` int32. normals: `[V,3]` unit vertex normals.
     colors: `[V,3]` sRGB in [0,1], or a texture: uv `[V,2]` in [0,1] with v up (glTF's v is 1 - v) and
     texture `[H,W,3]` uint8 sRGB, row 0 at v = 1.
+    Without the following the colours are shown as they are; with either, they are an albedo to be lit. Both are
+    `[H,W,3]` uint8, linear, of any size, on the same uv. metallic_roughness: as in glTF, roughness in G, metallic in B.
+    normal_map: tangent space, (n + 1) / 2, +X along u and +Y along v (up on the picture), as in glTF and OpenGL.
     """
 
     vertices: np.ndarray
@@ -52,6 +55,34 @@ class Mesh:
     colors: np.ndarray | None = None
     uv: np.ndarray | None = None
     texture: np.ndarray | None = None
+    metallic_roughness: np.ndarray | None = None
+    normal_map: np.ndarray | None = None
+
+    @property
+    def lit(self) -> bool:
+        """Whether the colours are an albedo, which viewers are to light."""
+        return self.metallic_roughness is not None or self.normal_map is not None
+
+
+@dataclass
+class Splats:
+    """N Gaussians in world coordinates, float32: what splat files hold, in plain units.
+
+    means: `[N,3]`. scales: `[N,3]` standard deviations along the axes of the rotation. quaternions: `[N,4]` wxyz, unit.
+    opacities: `[N]` in [0,1]. sh: `[N,(degree+1)²,3]` coefficients of the sRGB colour less one half, real spherical
+    harmonics in 3D Gaussian Splatting's order and signs: m from -l to l, colour = 0.5 + 0.2820948 sh[:, 0] + ….
+    """
+
+    means: np.ndarray
+    scales: np.ndarray
+    quaternions: np.ndarray
+    opacities: np.ndarray
+    sh: np.ndarray
+
+    @property
+    def degree(self) -> int:
+        """Of the spherical harmonics, 0 to 3."""
+        return int(self.sh.shape[1] ** 0.5) - 1
 
 
 class Scene(Protocol):
@@ -84,7 +115,10 @@ class Scene(Protocol):
         ...
 
     def to_mesh(self, resolution: int) -> Mesh:
-        """The surface as a bare mesh (vertices, faces), about `resolution` cells across the unit sphere.
+        """The surface as a bare mesh (vertices, faces), about `resolution` cells across the unit sphere; or, from a
+        scene that is itself a textured mesh, that mesh, which is then exported as it is.
+
+        A scene of Gaussians also has `to_splats() -> Splats`.
 
         Raises UserError, saying what was found, for an empty or completely full scene.
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -12,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dreamforge.runs import write_atomic
+from dreamforge.runs import atomic, write_atomic
 
 MARGIN, PAPER = 4, 0.94  # between the pictures of a contact sheet: pixels, grey
 
@@ -53,15 +52,14 @@ def save_video(frames: Tensor, path: Path, fps: int = 24) -> None:
     count, _, height, width = frames.shape
     if height % 2 or width % 2:
         raise ValueError(f"a video needs even sides, not {width} x {height}")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # ffmpeg goes by the ending
     options = ["-crf", "18", "-movflags", "+faststart", "-colorspace", "bt709", "-color_primaries", "bt709"]
     options += ["-color_trc", "bt709", "-vf", "scale=out_color_matrix=bt709:out_range=tv"]
-    writer = imageio_ffmpeg.write_frames(
-        str(temporary), (width, height), fps=fps, codec="libx264", quality=None, macro_block_size=2,
-        pix_fmt_out="yuv420p", output_params=options,
-    )
-    writer.send(None)
-    for frame in to_uint8(frames):
-        writer.send(np.ascontiguousarray(frame))
-    writer.close()
-    os.replace(temporary, path)
+    with atomic(path) as temporary:  # ffmpeg goes by the ending, which it keeps
+        writer = imageio_ffmpeg.write_frames(
+            str(temporary), (width, height), fps=fps, codec="libx264", quality=None, macro_block_size=2,
+            pix_fmt_out="yuv420p", output_params=options,
+        )  # fmt: skip
+        writer.send(None)
+        for frame in to_uint8(frames):
+            writer.send(np.ascontiguousarray(frame))
+        writer.close()

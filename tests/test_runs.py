@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,16 @@ def test_atomic_write_replaces_whole_files_only(tmp_path: Path) -> None:
     write_atomic(path, b"one")
     write_atomic(path, b"two")
     assert path.read_bytes() == b"two" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_of_the_file_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomic(tmp_path / "x.glb", b"one")
+    assert caught.value.filename == str(tmp_path / "x.glb") and not list(tmp_path.iterdir())
 
 
 def test_random_numbers_depend_on_their_purpose_alone() -> None:
