@@ -14,6 +14,8 @@ from dreamforge.errors import UserError
 if TYPE_CHECKING:
     from dreamforge.console import Console
 
+FORMATS = "glb, gltf, obj, ply, stl; of splats: splats.ply, splat, spz"
+
 EXAMPLES = """\
 examples:
   dreamforge run --prompt "a corgi in a top hat"
@@ -82,14 +84,27 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--negative", help="what to steer away from (needs guidance other than 1)")
     run.add_argument("--seed", type=int, help="another seed gives another take (default: 0)")
     run.add_argument("--out", metavar="DIR", help="the run folder itself (default: outputs/<prompt>-<number>)")
-    run.add_argument("--format", help="file formats, separated by commas: glb, obj (default: glb)")
+    run.add_argument("--format", help=f"file formats, separated by commas: {FORMATS} (default: glb)")
 
     resume = commands.add_parser("resume", help="finish an interrupted run")
     resume.add_argument("run", metavar="RUN", help="a run folder")
 
-    export = commands.add_parser("export", help="write a finished run's asset in other formats")
+    export = commands.add_parser(
+        "export",
+        help="write a finished run's asset in other formats",
+        description="Write a finished run's asset in other formats or sizes, into the run's assets folder. Every file is "
+        "read back and compared with the scene before it is put there. What is not given is as the run had it.",
+    )
     export.add_argument("run", metavar="RUN", help="a run folder")
-    export.add_argument("--format", default="glb", help="file formats, separated by commas: glb, obj (default: glb)")
+    export.add_argument("--format", default="glb", help=f"file formats, separated by commas: {FORMATS} (default: glb)")
+    export.add_argument("--faces", type=int, help="most faces of the mesh, such as 20000")
+    export.add_argument("--texture", type=int, metavar="PIXELS", help="side of the texture, such as 2048")
+    export.add_argument("--resolution", type=int, metavar="CELLS", help="cells across the scene when its surface is found")
+    export.add_argument("--image", help="how texture colours are stored: png, jpeg or webp")
+    export.add_argument(
+        "--pbr", action="store_true", default=None,
+        help="let viewers light the asset, with the surface's detail in a normal map (default: colours as they are)",
+    )
 
     show = commands.add_parser("list", help="what there is to choose from")
     show.add_argument("what", choices=sorted(LISTS), help="which table to show")
@@ -154,7 +169,9 @@ def _export(arguments: argparse.Namespace) -> None:
     from dreamforge import pipeline
     from dreamforge.console import Console
 
-    for path in pipeline.export(arguments.run, arguments.format.split(","), Console()):
+    settings = {name: getattr(arguments, name) for name in ("faces", "texture", "resolution", "image", "pbr")}
+    given = {name: value for name, value in settings.items() if value is not None}
+    for path in pipeline.export(arguments.run, arguments.format.split(","), Console(), **given):
         print(path)
 
 

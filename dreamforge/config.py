@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from omegaconf import OmegaConf
@@ -71,6 +71,10 @@ class ExportConfig:
     """Side of the texture, pixels."""
     faces: Annotated[int, Range(100, 2_000_000)] = 10_000
     """Face budget after decimation."""
+    image: Literal["png", "jpeg", "webp"] = "png"
+    """How the colours of a texture are stored."""
+    pbr: bool = False
+    """Whether viewers light the asset: a metallic-roughness material, with the surface's detail in a normal map."""
 
 
 @dataclass
@@ -123,10 +127,18 @@ def typed(tree: dict[str, Any]) -> RunConfig:
         raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}")
     from dreamforge.export import FORMATS
 
+    if not config.export.formats:
+        raise UserError(f"export.formats: name at least one{did_you_mean('', FORMATS)}")
     for index, name in enumerate(config.export.formats):
         if name not in FORMATS:
             raise UserError(f"export.formats.{index}: no format '{name}'{did_you_mean(name, FORMATS)}")
     return config
+
+
+def with_export(config: RunConfig, **settings: Any) -> RunConfig:
+    """The configuration with other keys of `export`, checked."""
+    tree = plain(config)
+    return typed({**tree, "export": {**tree["export"], **settings}})
 
 
 def plain(config: Any) -> Any:

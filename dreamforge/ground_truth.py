@@ -10,7 +10,7 @@ import torch
 
 from dreamforge.cameras import sphere
 from dreamforge.errors import UserError, did_you_mean
-from dreamforge.export import FORMATS
+from dreamforge.export import MESHES
 from dreamforge.pictures import save_picture
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.runs import write_atomic
@@ -22,9 +22,9 @@ from dreamforge.toyworld.world import instance
 def format_of(path: Path) -> ModuleType:
     """The format module for a file name, by its ending."""
     name = path.suffix.lstrip(".").lower()
-    if name not in FORMATS:
-        raise UserError(f"{path}: no format '{name}'{did_you_mean(name, FORMATS)}")
-    return FORMATS[name]
+    if name not in MESHES:
+        raise UserError(f"{path}: no format '{name}'{did_you_mean(name, MESHES)}")
+    return MESHES[name]
 
 
 def write_object(prompt: str, output: str, seed: int = 0) -> None:

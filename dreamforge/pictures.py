@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -21,17 +22,25 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return (image.detach().cpu().clamp(0, 1) * 255).round().byte().movedim(-3, -1).numpy()
 
 
-def png(image: Tensor | np.ndarray) -> bytes:
-    """A PNG file's bytes of a float picture `[C,H,W]` in [0,1] or a uint8 one `[H,W,C]`, C being 3 or 4 (RGBA)."""
+ENCODERS: dict[str, dict[str, Any]] = {
+    "png": {"compress_level": 4},  # twice as fast as the default, at a few percent of size
+    "jpeg": {"quality": 92, "subsampling": 0},
+    "webp": {"quality": 90},
+}
+
+
+def encoded(image: Tensor | np.ndarray, kind: str = "png") -> bytes:
+    """The bytes of a picture file ("png", "jpeg" or "webp") of a float picture `[C,H,W]` in [0,1] or a uint8 one
+    `[H,W,C]`, C being 3 or, where it is no JPEG, 4 (RGBA)."""
     pixels = to_uint8(image) if isinstance(image, Tensor) else image
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind.upper(), **ENCODERS[kind])
     return buffer.getvalue()
 
 
 def save_picture(image: Tensor, path: Path) -> None:
     """Write `[C,H,W]` in [0,1], C being 3 or 4 (straight alpha last), as PNG."""
-    write_atomic(path, png(image))
+    write_atomic(path, encoded(image))
 
 
 def contact_sheet(images: Tensor, columns: int) -> Tensor:

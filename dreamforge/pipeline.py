@@ -85,17 +85,30 @@ def resume(folder: str | Path, console: Console | None = None) -> Run:
     return carry_through(run, build_prior(run.config), console)
 
 
-def export(folder: str | Path, formats: Sequence[str], console: Console | None = None) -> list[Path]:
-    """Write a finished run's scene in other formats, into its assets folder."""
+def export(
+    folder: str | Path, formats: Sequence[str], console: Console | None = None, **settings: Any
+) -> list[Path]:
+    """Write a finished run's scene in other formats, into its assets folder.
+
+    settings: keys of the configuration's `export` that differ from the run's own, such as faces=20_000.
+    """
     run = Run.open(folder)
-    checkpoint = run.last_checkpoint()
-    if checkpoint is None or checkpoint.stage < len(run.config.stages) - 1:
+    config = configuration.with_export(run.config, formats=list(formats), **settings)
+    scene, stage = last_scene(run)
+    if scene is None or stage < len(config.stages) - 1:
         raise UserError(f"{folder} has no finished scene yet; finish it with: dreamforge resume {folder}")
+    task = (console or Console()).task
+    return export_scene(scene, run.folder / "assets", formats, config.export, config.prompt, task).paths
+
+
+def last_scene(run: Run) -> tuple[Scene | None, int]:
+    """The scene of a run's newest checkpoint, to look at, and its stage; None before the first."""
+    checkpoint = run.last_checkpoint()
+    if checkpoint is None:
+        return None, 0
     scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
     scene.load_state_dict(_scene_tensors(checkpoint))
-    scene.eval()
-    with (console or Console()).task("export"):
-        return export_scene(scene, run.folder / "assets", formats, run.config.export, run.config.prompt).paths
+    return scene.eval(), checkpoint.stage
 
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
@@ -225,8 +238,8 @@ def preview(scene: Scene, path: Path) -> None:
 def _finish(run: Run, scene: Scene, console: Console) -> None:
     scene.eval()
     config = run.config
-    with console.task("surface, texture, verification"):
-        result = export_scene(scene, run.folder / "assets", config.export.formats, config.export, config.prompt)
+    assets = run.folder / "assets"
+    result = export_scene(scene, assets, config.export.formats, config.export, config.prompt, console.task)
     with console.task("turntable and report"), torch.no_grad():
         grey = torch.full((1, 3), 0.94)
         frames = [scene.render(turntable(48, size=320)[i : i + 1], grey).rgb for i in range(48)]

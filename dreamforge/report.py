@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import trimesh
+from PIL import Image
 from torch import Tensor
 from trimesh.viewer import scene_to_html
 
 from dreamforge.cameras import orbit
 from dreamforge.contracts import Mesh
 from dreamforge.export import Exported
-from dreamforge.export.gltf import to_trimesh
-from dreamforge.pictures import png
+from dreamforge.pictures import encoded
 from dreamforge.runs import write_atomic
 
 STYLE = """
@@ -101,7 +101,9 @@ def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
 
 def viewer_html(mesh: Mesh) -> str:
     """A page with a mesh to turn around, seen a little from its left at first; trimesh brings the viewer."""
-    shape = to_trimesh(mesh, "asset")
+    texture = None if mesh.texture is None else Image.fromarray(mesh.texture)
+    visual = trimesh.visual.TextureVisuals(mesh.uv, material=trimesh.visual.material.PBRMaterial(baseColorTexture=texture))
+    shape = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, visual=visual, process=False)
     if mesh.uv is None and mesh.colors is not None:
         shape.visual = trimesh.visual.ColorVisuals(shape, vertex_colors=mesh.colors)
     scene = trimesh.Scene(shape)
@@ -160,4 +162,4 @@ def _configuration(folder: Path) -> str:
 
 
 def _image(picture: Tensor) -> str:
-    return f"<img alt='' src='data:image/png;base64,{base64.b64encode(png(picture)).decode()}'>"
+    return f"<img alt='' src='data:image/png;base64,{base64.b64encode(encoded(picture)).decode()}'>"

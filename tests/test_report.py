@@ -55,7 +55,7 @@ def test_report_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 7 # <x>\n")
     (tmp_path / "manifest.json").write_text(json.dumps({"seconds": 12.3}))
     (tmp_path / "mesh.glb").write_bytes(b"glb")
-    write_report(tmp_path, prompt, Exported(mesh, [tmp_path / "mesh.glb"], compare(mesh, showing(mesh))))
+    write_report(tmp_path, prompt, Exported([tmp_path / "mesh.glb"], compare(showing(mesh), showing(mesh)), mesh))
     page = (tmp_path / "report.html").read_text()
 
     class Found(HTMLParser):

@@ -2,42 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from dreamforge.contracts import Mesh, Scene
-from dreamforge.export import gltf, obj
+from dreamforge.contracts import Mesh, Scene, Splats
+from dreamforge.errors import UserError, did_you_mean
+from dreamforge.export import gltf, obj, ply, splat, splat_ply, spz, stl
 from dreamforge.export.clean import clean
+from dreamforge.export.surface import Render
 from dreamforge.export.texture import bake
 from dreamforge.export.verify import Verification, verify
+from dreamforge.rendering.raster import render_mesh
+from dreamforge.rendering.splats import render_splats
 
 if TYPE_CHECKING:
     from dreamforge.config import ExportConfig
 
-FORMATS = {"glb": gltf, "obj": obj}
-"""Name, which is also the file's ending -> module with `save(mesh, path, name)` and `load(path) -> Mesh`."""
+MESHES = {"glb": gltf, "gltf": gltf, "obj": obj, "ply": ply, "stl": stl}
+"""Name, which is also the file's ending -> module with `save(mesh, path, name, image)` and `load(path) -> Mesh`."""
+
+SPLATS = {"splats.ply": splat_ply, "splat": splat, "spz": spz}
+"""The same for splats: `save(splats, path, name)` and `load(path) -> Splats`."""
+
+FORMATS: dict[str, ModuleType] = {**MESHES, **SPLATS}
+
+Task = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: the mesh, its files in the order asked for, and the check of the first."""
+    """What an export wrote: its files in the order asked for, the check of the first, and what they show."""
 
-    mesh: Mesh
     paths: list[Path]
     verification: Verification
+    mesh: Mesh | None = None
+    splats: Splats | None = None
 
 
-def export_scene(scene: Scene, folder: Path, formats: Sequence[str], config: ExportConfig, name: str) -> Exported:
-    """Write a scene as a textured mesh, `folder`/model.<format> each, and check every file against the scene.
+def export_scene(
+    scene: Scene, folder: Path, formats: Sequence[str], config: ExportConfig, name: str, task: Task = nullcontext
+) -> Exported:
+    """Write a scene as `folder`/model.<format> each, read every file back and check it against the scene.
 
-    UserError where the scene is empty or full, or where a file does not show what the scene shows.
+    A file is there only when all of them have passed. task: called with the name of each part of the work as it begins.
+    UserError where the scene is empty or full, has no splats to write, or where a file does not show what the scene shows.
     """
-    mesh = bake(clean(scene.to_mesh(config.resolution), config.faces), scene.render, config.texture)
-    paths = [folder / f"model.{form}" for form in formats]
-    checks = []
-    for form, path in zip(formats, paths, strict=True):
-        FORMATS[form].save(mesh, path, name)
-        checks.append(verify(path, FORMATS[form].load, scene.render))
-    return Exported(mesh, paths, checks[0])
+    splats = scene.to_splats() if hasattr(scene, "to_splats") else None
+    if splats is None and set(formats) & set(SPLATS):
+        raise UserError(f"this scene is not made of splats; write it as {', '.join(MESHES)}")
+    mesh, truth = _mesh(scene, config, task) if set(formats) & set(MESHES) else (None, scene.render)
+    paths, checks = [folder / f"model.{form}" for form in formats], []
+    try:
+        with TemporaryDirectory(prefix=".export-", dir=folder) as place:
+            for form, path in zip(formats, paths, strict=True):
+                with task(f"write and verify {path.name}"):
+                    written = Path(place) / path.name
+                    if form in MESHES:
+                        MESHES[form].save(mesh, written, name, config.image)
+                        shown: Render = partial(render_mesh, MESHES[form].load(written), cull_back=True)
+                    else:
+                        SPLATS[form].save(splats, written, name)
+                        shown = partial(render_splats, SPLATS[form].load(written))
+                    checks.append(verify(path.name, shown, truth, colors=form != "stl"))
+            for written in sorted(Path(place).iterdir(), key=lambda file: file.name in {path.name for path in paths}):
+                os.replace(written, folder / written.name)  # what files name before the files that name it
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder / Path(error.filename or "").name)) from error
+    return Exported(paths, checks[0], mesh, splats)
+
+
+def _mesh(scene: Scene, config: ExportConfig, task: Task) -> tuple[Mesh, Render]:
+    """The scene as a textured mesh, and the renders that its files have to match."""
+    with task("surface"):
+        mesh = scene.to_mesh(config.resolution)
+    if mesh.uv is not None:  # such a scene may be lit, which the renders of a file are not
+        return mesh, partial(render_mesh, mesh, cull_back=True)
+    with task("clean-up"):
+        mesh = clean(mesh, config.faces)
+    with task("texture"):
+        return bake(mesh, scene.render, config.texture), scene.render
+
+
+def load_asset(path: Path) -> Mesh | Splats:
+    """Read a file of any of the formats, going by its ending and for .ply by its header."""
+    ending = path.suffix.lstrip(".").lower()
+    if ending == "ply" and any(line[-1:] == ["f_dc_0"] for line in splat_ply.header_of(path)[0]):
+        return splat_ply.load(path)
+    if ending not in FORMATS:
+        raise UserError(f"{path}: no format '{ending}'{did_you_mean(ending, FORMATS)}")
+    return FORMATS[ending].load(path)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import trimesh
 from torch import Tensor
@@ -27,7 +29,8 @@ def warm() -> None:
     def render(cameras: Cameras, background: Tensor) -> Views:
         return render_mesh(mesh, cameras, background)
 
-    compare(bake(clean(mesh_from_views(render, 16), 200), render, 64), render)
+    made = bake(clean(mesh_from_views(render, 16), 200), render, 64)
+    compare(partial(render_mesh, made, cull_back=True), render)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dreamforge.cameras import Cameras
 from dreamforge.components import Count, Fraction, NonNegative, Range
-from dreamforge.contracts import Mesh, Views
+from dreamforge.contracts import Mesh, Splats, Views
 from dreamforge.kernels.harmonics import Y0, view_colors
 from dreamforge.kernels.splat import SplatStatistics, facing_normals, rotation_matrices, splat
 
@@ -199,6 +199,13 @@ class Gaussians(nn.Module):
                 room = torch.empty_like(saved, device=own.device)
                 setattr(self, name, nn.Parameter(room) if name in self.learning_rates else room)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    @torch.no_grad()
+    def to_splats(self) -> Splats:
+        """The Gaussians in plain units, as splat files hold them."""
+        quaternions = nn.functional.normalize(self.quaternions, dim=-1)
+        values = (self.means, self.scales, quaternions, self.opacities, self.harmonics)
+        return Splats(*(value.detach().float().cpu().numpy() for value in values))
 
     @torch.no_grad()
     def to_mesh(self, resolution: int) -> Mesh:

@@ -49,7 +49,7 @@ def showing(mesh: Mesh) -> Render:
     """A scene's `render` that shows a mesh."""
 
     def render(cameras: Cameras, background: Tensor) -> Views:
-        return render_mesh(mesh, cameras, background)
+        return render_mesh(mesh, cameras, background, cull_back=True)
 
     return render
 

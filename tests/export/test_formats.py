@@ -59,7 +59,7 @@ def test_every_format_reads_back_the_same_and_right_way_around(exported: Exporte
     assert front[2, 64, 64] > 0.6 > 0.3 > front[0, 64, 64]  # the blue nose faces a camera in front
     assert front[0, 41, 84] > 0.6 > 0.3 > front[2, 41, 84]  # the red ear, at the object's left, is on the right there
     assert left[2, 64, 37] > 0.6 > 0.3 > left[0, 64, 37]  # seen from the object's left, the nose points left
-    assert compare(mesh, showing(figure())).mean_psnr > 28
+    assert compare(showing(mesh), showing(figure())).mean_psnr > 28
 
 
 @pytest.mark.parametrize("form", ["glb", "obj"])
@@ -131,7 +131,7 @@ def test_verification_says_which_step_lost_it(exported: Exported, tmp_path: Path
     for broken, step in ((small, "surface"), (gray, "texture"), (inverted, "surface")):
         gltf.save(broken, tmp_path / "x.glb", "x")
         with pytest.raises(ValueError, match=f"{step} step"):
-            verify(tmp_path / "x.glb", gltf.load, showing(figure()))
+            verify("x.glb", showing(gltf.load(tmp_path / "x.glb")), showing(figure()))
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

@@ -98,5 +98,5 @@ def test_clean_drops_specks_and_bubbles_and_keeps_parts() -> None:
 def test_compare_sees_a_mirrored_mesh() -> None:
     truth = figure()
     mirrored = Mesh(truth.vertices * [-1, 1, 1], truth.faces[:, ::-1], truth.normals * [-1, 1, 1], truth.colors)
-    assert compare(truth, showing(truth)).mean_iou > 0.999
-    assert compare(mirrored, showing(truth)).mean_iou < 0.95
+    assert compare(showing(truth), showing(truth)).mean_iou > 0.999
+    assert compare(showing(mirrored), showing(truth)).mean_iou < 0.95
