@@ -64,17 +64,13 @@ class Mesh:
         return self.metallic_roughness is not None or self.normal_map is not None
 
 
-C0 = 0.28209479177387814
-"""The constant spherical harmonic, 1 / (2 sqrt(pi))."""
-
-
 @dataclass
 class Splats:
     """N Gaussians in world coordinates, float32: what splat files hold, in plain units.
 
     means: `[N,3]`. scales: `[N,3]` standard deviations along the axes of the rotation. quaternions: `[N,4]` wxyz, unit.
-    opacities: `[N]` in [0,1]. sh: `[N,(degree+1)²,3]` coefficients of the sRGB colour less one half, real spherical
-    harmonics in 3D Gaussian Splatting's order and signs: m from -l to l, colour = 0.5 + C0 sh[:, 0] + ….
+    opacities: `[N]` in [0,1]. sh: `[N,(degree+1)²,3]` coefficients of the sRGB colour less one half, as in
+    `dreamforge.kernels.harmonics` and 3D Gaussian Splatting.
     """
 
     means: np.ndarray

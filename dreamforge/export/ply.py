@@ -20,10 +20,10 @@ from dreamforge.runs import write_atomic
 
 
 def save(mesh: Mesh, path: Path, name: str, image: str = "png") -> None:
-    """Write a mesh as binary .ply, its texture first; `name` becomes a comment, `image` is how the texture is stored."""
+    """Write a mesh as binary .ply, its texture, stored as `image` says, first; the format has no place for `name`."""
     checked(mesh, path)
     fields, columns = [(key, "<f4") for key in "xyz"], [mesh.vertices]
-    comments = ["DreamForge: " + " ".join(name.encode("ascii", "backslashreplace").decode().split())]
+    comments = ["DreamForge"]
     if mesh.normals is not None:
         fields += [(key, "<f4") for key in ("nx", "ny", "nz")]
         columns.append(mesh.normals)

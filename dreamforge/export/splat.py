@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamforge.contracts import C0, Splats
+from dreamforge.contracts import Splats
 from dreamforge.errors import UserError
 from dreamforge.export.splats import checked, turned
+from dreamforge.kernels.harmonics import Y0
 from dreamforge.runs import write_atomic
 
 ROW = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
@@ -25,7 +26,7 @@ def save(splats: Splats, path: Path, name: str) -> None:
     turn_order = np.argsort(-importance, kind="stable")
     rows = np.empty(len(turn.means), ROW)
     rows["mean"], rows["scale"] = turn.means, turn.scales
-    rows["rgba"][:, :3] = _byte((0.5 + C0 * turn.sh[:, 0]) * 255)
+    rows["rgba"][:, :3] = _byte((0.5 + Y0 * turn.sh[:, 0]) * 255)
     rows["rgba"][:, 3] = _byte(turn.opacities * 255)
     rows["rotation"] = _byte(turn.quaternions * 128 + 128)
     write_atomic(path, rows[turn_order].tobytes())
@@ -40,7 +41,7 @@ def load(path: Path) -> Splats:
     rows = np.fromfile(path, ROW)
     rgba = rows["rgba"].astype(np.float32) / 255
     rotation = (rows["rotation"].astype(np.float32) - 128) / 128
-    sh = (rgba[:, None, :3] - 0.5) / C0
+    sh = (rgba[:, None, :3] - 0.5) / Y0
     return turned(checked(path, rows["mean"], rows["scale"], rotation, rgba[:, 3], sh))
 
 

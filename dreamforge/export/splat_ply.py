@@ -5,6 +5,7 @@ Axes are those of camera captures, y down and z away, as converters and viewers 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ REST = {0: 0, 9: 1, 24: 2, 45: 3}  # number of f_rest properties -> degree
 
 def save(splats: Splats, path: Path, name: str) -> None:
     """Write the layout of the original code: position, normal (zero), f_dc, f_rest (all red coefficients, then all
-    green, then all blue), opacity, scale, rotation (wxyz)."""
+    green, then all blue), opacity, scale, rotation (wxyz). The format has no place for `name`."""
     turn, count = turned(splats), len(splats.means)
     rest = turn.sh[:, 1:].transpose(0, 2, 1).reshape(count, -1)
     opacity = np.clip(turn.opacities, 1 - MOST_OPACITY, MOST_OPACITY)
@@ -37,8 +38,7 @@ def save(splats: Splats, path: Path, name: str) -> None:
         **_named([f"scale_{i}" for i in range(3)], np.log(np.maximum(turn.scales, LEAST_SCALE))),
         **_named([f"rot_{i}" for i in range(4)], turn.quaternions),
     }  # fmt: skip
-    title = " ".join(name.encode("ascii", "backslashreplace").decode().split())
-    header = ["ply", "format binary_little_endian 1.0", f"comment DreamForge: {title}", f"element vertex {count}"]
+    header = ["ply", "format binary_little_endian 1.0", "comment DreamForge", f"element vertex {count}"]
     header += [f"property float {key}" for key in columns] + ["end_header", ""]
     body = np.stack([np.asarray(column, "<f4") for column in columns.values()], axis=1)
     write_atomic(path, "\n".join(header).encode() + body.tobytes())
@@ -80,11 +80,10 @@ def header_of(path: Path) -> tuple[list[list[str]], int]:
         raise UserError(f"{path}: no such file")
     with open(path, "rb") as stream:
         start = stream.read(LONGEST_HEADER)
-    end = start.find(b"end_header")
-    data = start.find(b"\n", end) + 1
-    if not start.startswith(b"ply") or end < 0 or not data:
+    end = re.search(rb"\nend_header\r?\n", start)
+    if not start.startswith(b"ply") or end is None:
         raise UserError(f"{path}: not a .ply file (it has no header)")
-    return [line.split() for line in start[:end].decode("ascii", "replace").splitlines()], data
+    return [line.split() for line in start[: end.start()].decode("ascii", "replace").splitlines()], end.end()
 
 
 def _table(path: Path) -> np.ndarray:

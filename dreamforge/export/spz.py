@@ -1,8 +1,8 @@
-"""Niantic's .spz: splats in about 17 bytes each before compression; axes as ours, y up and z toward the viewer.
+"""Niantic's .spz: splats in 19 bytes each before compression; axes as ours, y up and z toward the viewer.
 
-Positions are 24-bit fixed point, scales logarithms in sixteenths, opacities and colours bytes; a rotation is its three
-smallest components in 10 bits each; higher harmonics are bytes, rounded so that they compress. Written as version 3
-(gzip), which every reader of today takes; versions 2, 3 and 4 (zstd) are read.
+Positions are 24-bit fixed point, scales logarithms in sixteenths, opacities, colours and the x, y, z of rotations bytes,
+higher harmonics bytes that are rounded so that they compress. That is version 2, which every reader takes; versions 3
+and 4, which have three components of a rotation in 10 bits each and 4 of which is compressed by zstd, are read as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from dreamforge.contracts import Splats
 from dreamforge.errors import UserError
-from dreamforge.export.splats import checked
+from dreamforge.export.splats import LEAST_SCALE, checked
 from dreamforge.runs import write_atomic
 
 MAGIC, HEADER = b"NGSP", "<4sIIBBBB"
@@ -33,15 +33,15 @@ def save(splats: Splats, path: Path, name: str) -> None:
     bits = int(min(np.floor(np.log2(MOST_POSITION / largest)), 20))
     if bits < 0:
         raise UserError(f"{path.name}: coordinates reach {largest:.3g}, beyond what .spz holds; scale the scene down")
-    head = struct.pack(HEADER, MAGIC, 3, len(splats.means), splats.degree, bits, ANTIALIASED, 0)
+    head = struct.pack(HEADER, MAGIC, 2, len(splats.means), splats.degree, bits, ANTIALIASED, 0)
     fixed = np.round(splats.means.astype(np.float64) * 2**bits).astype("<i4")
-    log_scales = np.log(np.maximum(splats.scales, 1e-10))
+    log_scales = np.log(np.maximum(splats.scales, LEAST_SCALE))
     streams = [
         fixed.view(np.uint8).reshape(-1, 4)[:, :3],
         _byte(splats.opacities * 255),
         _byte((splats.sh[:, 0] * COLOR_SCALE + 0.5) * 255),
         _byte((log_scales + 10) * 16),
-        _pack_rotations(splats.quaternions),
+        _byte((_rotations(splats.quaternions) + 1) * 127.5),
         _pack_harmonics(splats.sh[:, 1:]),
     ]
     write_atomic(path, gzip.compress(head + b"".join(stream.tobytes() for stream in streams), mtime=0))
@@ -128,23 +128,21 @@ def _zstd(path: Path) -> Callable[[bytes, int], bytes]:
     return unpack
 
 
-def _pack_rotations(quaternions: np.ndarray) -> np.ndarray:
-    """`[N,4]` wxyz -> `<u4`: which of xyzw is largest in 2 bits, the others' sign and magnitude in 1 + 9 bits each."""
-    xyzw = np.roll(quaternions, -1, axis=1)
-    largest = np.abs(xyzw).argmax(1)
-    sign = np.where(np.take_along_axis(xyzw, largest[:, None], 1) < 0, -1, 1)
-    others = np.argsort(np.arange(4)[None] == largest[:, None], axis=1, kind="stable")[:, :3]
-    small = np.take_along_axis(xyzw * sign, others, 1)
-    magnitude = np.minimum(np.abs(small) * np.sqrt(2) * 511 + 0.5, 511).astype(np.uint32)
-    fields = np.where(small < 0, 512, 0).astype(np.uint32) | magnitude
-    packed = largest.astype(np.uint32)
-    for column in fields.T:
-        packed = packed << 10 | column
-    return packed.astype("<u4")
+def _rotations(quaternions: np.ndarray) -> np.ndarray:
+    """x, y, z `[N,3]` of the same Gaussians' rotations with a positive w, which readers take from the other three.
+
+    Half a turn about one of its own axes leaves a Gaussian as it is and makes another component the w. The largest one
+    it has to be: near zero it would be lost, and the rotation several degrees off.
+    """
+    w, x, y, z = quaternions.T
+    turns = np.stack([[w, x, y, z], [-x, w, z, -y], [-y, -z, w, x], [-z, y, -x, w]])  # [4,4,N]
+    best = np.take_along_axis(turns, np.abs(turns[:, 0]).argmax(0)[None, None], axis=0)[0]
+    return (best[1:] * np.where(best[0] < 0, -1, 1)).T
 
 
 def _unpack_rotations(rows: np.ndarray) -> np.ndarray:
-    """`[N,4]` wxyz from 4 bytes each, or from the x, y, z of version 2."""
+    """`[N,4]` wxyz, from the x, y, z of version 2 or from 4 bytes: which of xyzw is largest in 2 bits, then of each
+    other one the sign and 9 bits of its magnitude."""
     if rows.shape[1] == 3:
         xyz = rows / 127.5 - 1
         w = np.sqrt(np.maximum(1 - (xyz**2).sum(1, keepdims=True), 0))

@@ -45,6 +45,18 @@ def figure() -> Mesh:
     ])  # fmt: skip
 
 
+def axes() -> Mesh:
+    """A red bar to +x, a green one to +y and a blue one to +z, each twice as long as the one before."""
+    bars = []
+    for axis, length in enumerate((0.2, 0.4, 0.8)):
+        high = np.full(3, 0.02)
+        high[axis] = length
+        bars.append(trimesh.creation.box(bounds=[[-0.02] * 3, high]))
+    shape = trimesh.util.concatenate(bars)
+    colors = np.repeat(np.eye(3, dtype=np.float32), 8, axis=0)
+    return Mesh(shape.vertices.astype(np.float32), shape.faces.astype(np.int32), colors=colors)
+
+
 def showing(mesh: Mesh) -> Render:
     """A scene's `render` that shows a mesh."""
 
