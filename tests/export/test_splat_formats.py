@@ -43,10 +43,12 @@ def agreement(one: Splats, other: Splats) -> float:
     return compare(partial(render_splats, one), partial(render_splats, other)).mean_psnr
 
 
+def taken(splats: Splats, order: np.ndarray) -> Splats:
+    return Splats(*(values[order] for values in vars(splats).values()))
+
+
 def in_order(splats: Splats) -> Splats:
-    order = np.argsort(splats.means[:, 0], kind="stable")
-    fields = ("means", "scales", "quaternions", "opacities", "sh")
-    return Splats(*(getattr(splats, name)[order] for name in fields))
+    return taken(splats, np.argsort(splats.means[:, 0], kind="stable"))
 
 
 def covariances(splats: Splats) -> np.ndarray:
@@ -81,6 +83,7 @@ def test_round_trip(tmp_path: Path, form: str, degree: int) -> None:
     assert read.degree == (0 if higher is None else degree)
     if higher is not None:
         np.testing.assert_allclose(read.sh[:, 1:], wrote.sh[:, 1:], atol=higher)
+    wrote.sh = wrote.sh[:, : read.sh.shape[1]]
     assert agreement(read, wrote) > 45
     assert list(tmp_path.iterdir()) == [path]
 
@@ -173,10 +176,7 @@ def test_spz_js_agrees(tmp_path: Path, source: str, target: str) -> None:
     assert agreement(turned(read) if converted else read, wrote) > 45
 
 
-numbers = st.floats(-1e6, 1e6, width=32)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     count=st.integers(1, 5), degree=st.integers(0, 3), exponent=st.floats(-6, 5), form=st.sampled_from(list(SPLATS)),
     seed=st.integers(0, 99),
@@ -189,8 +189,9 @@ def test_any_splats_survive(tmp_path: Path, count: int, degree: int, exponent: f
     wrote.opacities[0] = seed % 2  # quite opaque, quite clear
     path = tmp_path / f"a.{form}"
     SPLATS[form].save(wrote, path, "")
-    read = in_order(load_asset(path))
-    wrote = in_order(wrote)
+    read = load_asset(path)
+    if form == "splat":
+        wrote = taken(wrote, np.argsort(-wrote.opacities * wrote.scales.astype(np.float64).prod(1), kind="stable"))
     size = float(np.abs(wrote.means).max())
     np.testing.assert_allclose(read.means, wrote.means, atol=max(1e-3 * size, 1e-6))
     np.testing.assert_allclose(read.opacities, wrote.opacities, atol=0.003)
