@@ -114,6 +114,25 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="which backend serves each kernel here, and what would be faster")
 
+    measure = commands.add_parser("evaluate", help="compare methods in one table")
+    tables = measure.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
+    methods = tables.add_parser(
+        "methods",
+        help="run methods on the same prompts under the same budget",
+        description="Run recipes on the same prompts and seeds under one budget and judge the files they write. Writes "
+        "table.md, table.csv, results.json and contact.png; each run keeps its folder. Call it again to go on.",
+    )
+    methods.add_argument("--prompts", default="toyworld-16", help="a file with a prompt a line (default: toyworld-16)")
+    methods.add_argument("--methods", help="recipes, separated by commas (default: one for every objective)")
+    methods.add_argument("--seeds", type=int, default=1, help="runs of each prompt (default: 1; diversity needs 2)")
+    methods.add_argument(
+        "--budget", default="steps=400", help="steps=N, seconds=N or evaluations=N a run (default: steps=400)"
+    )
+    methods.add_argument("--prior", help="an embedded prior (default: the recipes')")
+    methods.add_argument("--score", type=float, default=0.75, help="the share retrieved that is timed (default: 0.75)")
+    methods.add_argument("--out", default="outputs/methods", metavar="DIR", help="default: outputs/methods")
+    methods.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
+
     toy = commands.add_parser("toyworld", help="ground truth from the embedded toy world")
     tools = toy.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
     made = tools.add_parser("object", help="write an object as a mesh")
@@ -239,6 +258,17 @@ def _toyworld(arguments: argparse.Namespace) -> None:
     print(arguments.output)
 
 
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from dreamforge.evaluate.methods import budget_of, compare, methods_of, prompts_of
+
+    print(compare(
+        prompts_of(arguments.prompts), methods_of(arguments.methods), arguments.seeds, budget_of(arguments.budget),
+        arguments.prior, Path(arguments.out), arguments.jobs, arguments.score,
+    ))  # fmt: skip
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "resume": _resume,
@@ -246,6 +276,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "list": _list,
     "config": _config,
     "doctor": _doctor,
+    "evaluate": _evaluate,
     "toyworld": _toyworld,
 }
 

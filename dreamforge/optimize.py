@@ -18,6 +18,7 @@ from dreamforge.contracts import Condition, Distilled, Prior, PromptConditions, 
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import CLIPS
 from dreamforge.priors.analytic import Analytic
+from dreamforge.priors.counted import Counted
 from dreamforge.priors.guidance import view_weights
 from dreamforge.prompts import view_prompts
 from dreamforge.rendering.background import background
@@ -52,9 +53,18 @@ class Progress:
     collapsed: int = 0
     """Steps in a row with an empty or full scene."""
     lr_factor: float = 1.0
+    evaluations: int = 0
+    """Of the prior: pictures times conditions."""
+
+    def count(self, evaluations: int) -> None:
+        """The prior has been asked."""
+        self.evaluations += evaluations
 
     def counters(self) -> dict[str, float]:
-        return {"skipped": self.skipped, "collapsed": self.collapsed, "lr_factor": self.lr_factor}
+        return {
+            "skipped": self.skipped, "collapsed": self.collapsed, "lr_factor": self.lr_factor,
+            "evaluations": self.evaluations,
+        }  # fmt: skip
 
 
 def make_optimizer(scene: Scene) -> torch.optim.Adam:
@@ -146,6 +156,7 @@ def optimize(
     timesteps_at = build_function("timesteps", stage.timesteps)
     objective = objective_of(stage)
     optimizer, device = progress.optimizer, prior.device
+    prior = Counted(prior, progress.count)
     while progress.step < stage.steps:
         step = progress.step
         random = partial(generator, seed, key, step)

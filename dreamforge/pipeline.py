@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from dreamforge import config as configuration
-from dreamforge.cameras import orbit, turntable
+from dreamforge.cameras import Cameras, orbit, turntable
 from dreamforge.components import find
 from dreamforge.config import Component, RunConfig
 from dreamforge.console import Console
@@ -176,7 +176,8 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
                 if step.step % config.log_every == 0 or last:
                     figures = {name: float(value) for name, value in step.figures.items()}
                     console.figures(figures)
-                    run.log(stage=stage_index, step=step.step, seconds=round(time.time() - run.started, 2), **figures)
+                    spent = {"seconds": round(time.time() - run.started, 2), "evaluations": progress.evaluations}
+                    run.log(stage=stage_index, step=step.step, **spent, **figures)
                 if progress.step % config.checkpoint_every == 0 or last or stop.signum:
                     _save(run, stage_index, scene, progress)
                 if progress.step % config.preview_every == 0 or step.step == 4:
@@ -211,6 +212,7 @@ def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, device: torch.
     progress.skipped = int(checkpoint.counters["skipped"])
     progress.collapsed = int(checkpoint.counters["collapsed"])
     progress.lr_factor = checkpoint.counters["lr_factor"]
+    progress.evaluations = int(checkpoint.counters["evaluations"])
     return scene, progress
 
 
@@ -226,11 +228,19 @@ def _scene_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     }
 
 
+PREVIEW_GREY = 0.9
+
+
+def preview_cameras() -> Cameras:
+    """The four sides that a preview shows."""
+    return orbit([20.0, 110.0, 200.0, 290.0], 15.0, size=160)
+
+
 @torch.no_grad()
 def preview(scene: Scene, path: Path) -> None:
     """A small contact sheet of the scene as it is, from four sides."""
     scene.eval()
-    views = scene.render(orbit([20.0, 110.0, 200.0, 290.0], 15.0, size=160), torch.full((4, 3), 0.9))
+    views = scene.render(preview_cameras(), torch.full((4, 3), PREVIEW_GREY))
     scene.train()
     save_picture(contact_sheet(views.rgb, columns=4), path)
 

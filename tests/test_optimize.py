@@ -123,3 +123,11 @@ def test_perp_neg_reaches_the_prior_with_a_weight_per_view(monkeypatch: pytest.M
     settings = stage("steps=1", "perp_neg=true", "objective.guidance=7.5", "view_prompts=true")
     list(optimize(settings, scene, prior, "a cat", "", 0, 0, Progress(make_optimizer(scene))))
     assert ["a cat, front view"] * 2 in asked and ["a cat, side view"] * 2 in asked and ["", ""] in asked
+
+
+def test_progress_counts_what_the_prior_is_asked() -> None:
+    """Three steps, two views, two conditions (guidance other than 1); would miss a factor of any."""
+    scene = Picture()
+    progress = Progress(make_optimizer(scene))
+    list(run(scene, stage("steps=3", "objective.guidance=7.5"), progress))
+    assert progress.evaluations == 3 * 2 * 2
