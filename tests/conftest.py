@@ -7,11 +7,16 @@ from functools import partial
 
 import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor
 
 from dreamforge.contracts import Condition, Prior, PromptConditions
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess
+
+
+settings.register_profile("busy", deadline=None)  # how long an example takes says more of the machine than of the code
+settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
