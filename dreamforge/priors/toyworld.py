@@ -64,12 +64,12 @@ class ToyWorld(PictureMixture):
         background = torch.ones(len(prompts), 3) if background is None else background
         if cameras is None:
             rgba = torch.cat([self._every_view(self._read(prompt)) for prompt in prompts])
-        elif len(said := dict.fromkeys(replace(self._read(prompt), view=None) for prompt in prompts)) == 1:
-            rgba = render(self._objects(*said), cameras)
         else:
-            rgba = torch.cat(
-                [render(self._objects(replace(self._read(p), view=None)), cameras[i : i + 1]) for i, p in enumerate(prompts)]
-            )
+            said = [replace(self._read(prompt), view=None) for prompt in prompts]  # the cameras say the view
+            if len(set(said)) == 1:
+                rgba = render(self._objects(said[0]), cameras)
+            else:
+                rgba = torch.cat([render(self._objects(d), cameras[i : i + 1]) for i, d in enumerate(said)])
         return Condition(2 * composite(rgba, background[:, None]) - 1)
 
     def _draw_objects(self, said: Description) -> list[Instance]:

@@ -128,8 +128,8 @@ def flower_crown(wear: Wear, color: RGB) -> list[Primitive]:
     parts = [ring((0, 0.05 * r, 0), 1.0 * r, 0.12 * r, LEAF)]
     for i, a in enumerate(np.radians(np.arange(0, 360, 45))):
         x, z = math.sin(a), math.cos(a)
-        petal = (color, WHITE)[i % 2]
-        parts.append(ball((1.05 * r * x, 0.12 * r, 1.05 * r * z), (0.36 * r, 0.3 * r, 0.36 * r), petal))
+        petal = (color, light(color, 0.6))[i % 2]
+        parts.append(ball((1.05 * r * x, 0.12 * r, 1.05 * r * z), (0.4 * r, 0.36 * r, 0.4 * r), petal))
         parts.append(ball((1.25 * r * x, 0.22 * r, 1.25 * r * z), 0.17 * r, GOLD))
     return moved(parts, wear.top, (-6, 0, 0))
 
@@ -148,12 +148,12 @@ def cape(wear: Wear, color: RGB) -> list[Primitive]:
 def medal(wear: Wear, color: RGB) -> list[Primitive]:
     assert wear.neck is not None
     g = wear.girth
-    ribbon = mirrored([limb((0.5 * g, 0.1 * g, 0.92 * g), (0.06 * g, -0.45 * g, 1.22 * g), 0.11 * g, 0.11 * g, color)])
+    ribbon = mirrored([limb((0.5 * g, 0.1 * g, 0.92 * g), (0.06 * g, -0.45 * g, 1.34 * g), 0.11 * g, 0.11 * g, color)])
     parts = [
         ring((0, 0.05 * g, 0), g, 0.1 * g, color),
         *ribbon,
-        tube((0, -0.68 * g, 1.14 * g), (0, -0.68 * g, 1.32 * g), 0.34 * g, 0.34 * g, GOLD, 0.04 * g),
-        tube((0, -0.68 * g, 1.24 * g), (0, -0.68 * g, 1.36 * g), 0.2 * g, 0.2 * g, light(GOLD, 0.6), 0.03 * g),
+        tube((0, -0.68 * g, 1.2 * g), (0, -0.68 * g, 1.46 * g), 0.34 * g, 0.34 * g, GOLD, 0.04 * g),
+        tube((0, -0.68 * g, 1.3 * g), (0, -0.68 * g, 1.5 * g), 0.2 * g, 0.2 * g, light(GOLD, 0.6), 0.03 * g),
     ]
     return moved(parts, wear.neck)
 

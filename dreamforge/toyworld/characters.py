@@ -39,7 +39,8 @@ def snowman(rng: Rng, tint: Tint) -> Figure:
 
 def robot(rng: Rng, tint: Tint) -> Figure:
     metal = tint((0.55, 0.68, 0.78))
-    joint, panel, arm = GRAY if tint.color != COLORS["gray"] else (0.4, 0.42, 0.47), light(metal, 0.75), rng.uniform(0, 0.1)
+    joint = GRAY if tint.color != COLORS["gray"] else (0.4, 0.42, 0.47)
+    panel, arm = light(metal, 0.75), rng.uniform(0, 0.1)
     parts = [
         box((0, 0.82, 0), (0.44, 0.4, 0.34), metal, 0.12),
         box((0, 0.86, 0.3), (0.28, 0.22, 0.06), panel, 0.05),

@@ -1,4 +1,4 @@
-"""Which things the toy world can picture: descriptions, what is possible, drawing and counting them, the held-out split."""
+"""Which things the toy world can picture: what is possible, drawing and counting it, and the held-out split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dreamforge.toyworld.figure import COLORS, FINISHES
 from dreamforge.toyworld.nouns import NOUNS, places
 
 VIEWS = ("front", "side", "back", "overhead")
-SIZES = {"tiny": 0.45, "small": 0.65, "big": 1.4}  # relative to the other thing; alone, how much of the picture it fills
+SIZES = {"tiny": 0.45, "small": 0.65, "big": 1.4}  # beside the other thing, or in the picture where there is one
 RELATIONS = ("on", "under", "above", "next to", "in front of", "behind")
 _NEEDS = {"on": "seat", "under": "room"}  # what the second thing must have
 _HELD_OUT = 12  # one in so many combinations of a noun and an attribute is never trained on
@@ -61,7 +61,8 @@ def problem(description: Description) -> str | None:
             if name not in wearable(noun):
                 return f"{article(noun)} has no place for a {name}; it can wear: {', '.join(wearable(noun))}"
         if thing.color and own and thing.finish in ("golden", "silver"):
-            return f"{thing.finish} is a colour already; say '{article(f'{thing.finish} {noun}')}' or '{article(f'{thing.color} {noun}')}'"
+            either = f"'{article(f'{thing.finish} {noun}')}' or '{article(f'{thing.color} {noun}')}'"
+            return f"{thing.finish} is a colour already; say {either}"
     if description.other and description.other.noun not in partners(str(description.relation)):
         known = partners(str(description.relation))
         return f"nothing can be {description.relation} {article(str(description.other.noun))}; try: {', '.join(known)}"

@@ -224,7 +224,8 @@ def strawberry(rng: Rng, tint: Tint) -> Figure:
         *eyes(0.17, high - 0.05, 0.46, 0.075, skin),
     ]
     return Figure(
-        parts, Wear((0, high + 0.46, 0), 0.26, eyes=(0, high - 0.05, 0.54), gaze=0.18, neck=(0, low + 0.05, 0), girth=0.26)
+        parts,
+        Wear((0, high + 0.46, 0), 0.26, eyes=(0, high - 0.05, 0.54), gaze=0.18, neck=(0, low + 0.05, 0), girth=0.26),
     )
 
 

@@ -121,7 +121,7 @@ def _look(row, grid, light, eye, frame, u, v, t):
     nx, ny, nz = world_gradient(row, gx, gy, gz)
     size = math.sqrt(nx * nx + ny * ny + nz * nz)
     nx, ny, nz = nx / size, ny / size, nz / size
-    red, green, blue, finish = albedo(row, x, y, z, nx, ny, nz)
+    red, green, blue, finish = albedo(row, qx, qy, qz, x, y, z, nx, ny, nz)
     return shade(grid, light, finish, red, green, blue, x, y, z, nx, ny, nz)
 
 
@@ -186,10 +186,10 @@ def _picture(table, grid, light, eye, frame, samples, out):
 
 @kernel
 def render_images(which, view, starts, table, grids, lights, origins, frames, samples, out):
-    """Image i shows instance which[i], rows starts[which[i]] to starts[which[i] + 1] of the table, to camera view[i] in light i.
+    """Image i shows instance which[i], rows starts[which[i]] to starts[which[i] + 1] of the table, to camera view[i].
 
-    lights `[P,12]`; origins `[B,3]`; frames `[B,3,3]`: columns are image right and down, one sample long at depth 1, and forward.
-    out `[P,4,H,W]`.
+    lights `[P,12]`: image i is in light i. origins `[B,3]`; frames `[B,3,3]`: columns are image right and down, one
+    sample long at depth 1, and forward. out `[P,4,H,W]`.
     """
     for image in prange(len(which)):
         k, b = which[image], view[image]
@@ -202,7 +202,9 @@ def color_points(table, grid, light, owners, points, normals, shaded, out):
     for n in range(len(points)):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
-        red, green, blue, finish = albedo(table[owners[n]], x, y, z, nx, ny, nz)
+        row = table[owners[n]]
+        qx, qy, qz = local(row, x, y, z, 1.0)
+        red, green, blue, finish = albedo(row, qx, qy, qz, x, y, z, nx, ny, nz)
         if shaded:
             out[n, 0], out[n, 1], out[n, 2] = shade(grid, light, finish, red, green, blue, x, y, z, nx, ny, nz)
         else:

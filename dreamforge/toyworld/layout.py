@@ -44,7 +44,7 @@ def _figure(thing: Description, seed: int, *role: int) -> Figure:
     if finish is not None:
         grain = _radius(parts) / RADIUS
         parts = [
-            replace(p, finish=finish, grain=grain) if isinstance(p.color, Coat) or isinstance(p.second, Coat) else p
+            p._replace(finish=finish, grain=grain) if isinstance(p.color, Coat) or isinstance(p.second, Coat) else p
             for p in parts
         ]
     return replace(figure, parts=parts)

@@ -162,14 +162,17 @@ def _grain(finish, x, y, z, nx, ny, nz):
     if finish == KNITTED:
         u, v = _facing(x, y, z, nx, ny, nz)
         stitch = abs((6.5 * u + 64.0) % 1.0 - 0.5)  # 0 at a stitch's middle, 0.5 between stitches
-        return 0.5 + 0.6 * _ramp(0.0, 0.5, abs((8.0 * v - 1.1 * stitch + 64.0) % 1.0 - 0.5)) - 0.7 * max(stitch - 0.4, 0.0)
+        row = abs((8.0 * v - 1.1 * stitch + 64.0) % 1.0 - 0.5)
+        return 0.5 + 0.6 * _ramp(0.0, 0.5, row) - 0.7 * max(stitch - 0.4, 0.0)
     return _cobble(4.2 * x, 4.2 * y, 4.2 * z)
 
 
 @inline
-def albedo(row, x, y, z, nx, ny, nz):
-    """Linear colour of a world point with unit normal n on a primitive, and its finish there (red, green, blue, finish)."""
-    qx, qy, qz = local(row, x, y, z, 1.0)
+def albedo(row, qx, qy, qz, x, y, z, nx, ny, nz):
+    """Linear colour and finish (red, green, blue, finish) of a primitive at a point, local q and world x, y, z.
+
+    n is the unit normal there.
+    """
     c = painted(row, qx, qy, qz)
     red, green, blue, finish = row[c], row[c + 1], row[c + 2], int(row[FINISH])
     if finish == _PLAIN or (int(row[COATED]) & (1 if c == ALBEDO else 2)) == 0:
@@ -190,7 +193,8 @@ def albedo(row, x, y, z, nx, ny, nz):
 @inline
 def _glint(nx, ny, nz, sharp):
     """Reflections of three softboxes around the object, in [0,1], by the normal alone."""
-    front, right, left = -0.44 * nx + 0.68 * ny + 0.59 * nz, 0.80 * nx + 0.55 * ny - 0.24 * nz, -0.5 * nx + 0.55 * ny - 0.67 * nz
+    front = -0.44 * nx + 0.68 * ny + 0.59 * nz
+    right, left = 0.80 * nx + 0.55 * ny - 0.24 * nz, -0.50 * nx + 0.55 * ny - 0.67 * nz
     return max(_ramp(sharp, sharp + 0.06, front), 0.7 * _ramp(sharp, sharp + 0.06, max(right, left)))
 
 
@@ -201,6 +205,27 @@ def _mirror(nx, ny, nz):
         turn = math.atan2(nx, nz)
         return 0.40 + 0.60 * _ramp(0.05, 0.5, ny + 0.16 * math.cos(3.0 * turn + 1.2)) - 0.22 * _ramp(0.75, 1.0, ny)
     return 0.40 - 0.14 * _ramp(0.0, 0.25, -ny) + 0.34 * _ramp(0.25, 0.8, -ny)
+
+
+@inline
+def _polished(finish, open_, red, green, blue, lit_red, lit_green, lit_blue, nx, ny, nz):
+    """sRGB colour of a chalky, a glossy or a metal surface: linear albedo, the light that falls on it, unit normal."""
+    shine = 0.0
+    if finish == MATTE:  # powder scatters light back evenly
+        red, green, blue = 0.8 * red + 0.12, 0.8 * green + 0.12, 0.8 * blue + 0.12
+        lit_red, lit_green, lit_blue = 0.5 * lit_red + 0.33, 0.5 * lit_green + 0.33, 0.5 * lit_blue + 0.33
+    elif finish == SHINY:
+        shine = 0.85 * open_ * _glint(nx, ny, nz, 0.88)
+    else:
+        shine = 0.9 * open_ * _glint(nx, ny, nz, 0.95)
+        mirror = 1.25 * _mirror(nx, ny, nz) * (0.4 + 0.6 * open_)
+        lit_red, lit_green = mirror * (0.4 + 0.6 * lit_red), mirror * (0.4 + 0.6 * lit_green)
+        lit_blue = mirror * (0.4 + 0.6 * lit_blue)
+    return (
+        encode(red * lit_red + shine * (1.0 - red * lit_red)),
+        encode(green * lit_green + shine * (1.0 - green * lit_green)),
+        encode(blue * lit_blue + shine * (1.0 - blue * lit_blue)),
+    )
 
 
 @inline
@@ -216,18 +241,6 @@ def shade(grid, light, finish, red, green, blue, x, y, z, nx, ny, nz):
     lit_red = open_ * (light[GROUND] + light[SKY] * sky) + light[KEY] * key
     lit_green = open_ * (light[GROUND + 1] + light[SKY + 1] * sky) + light[KEY + 1] * key
     lit_blue = open_ * (light[GROUND + 2] + light[SKY + 2] * sky) + light[KEY + 2] * key
-    if finish == MATTE:  # chalk: powder scatters light back evenly
-        red, green, blue = 0.8 * red + 0.12, 0.8 * green + 0.12, 0.8 * blue + 0.12
-        lit_red, lit_green, lit_blue = 0.5 * lit_red + 0.33, 0.5 * lit_green + 0.33, 0.5 * lit_blue + 0.33
-    shine = 0.0
-    if finish == SHINY:
-        shine = 0.85 * open_ * _glint(nx, ny, nz, 0.88)
-    elif finish == METAL:
-        shine = 0.9 * open_ * _glint(nx, ny, nz, 0.95)
-        mirror = 1.25 * _mirror(nx, ny, nz) * (0.4 + 0.6 * open_)
-        lit_red, lit_green, lit_blue = mirror * (0.4 + 0.6 * lit_red), mirror * (0.4 + 0.6 * lit_green), mirror * (0.4 + 0.6 * lit_blue)
-    return (
-        encode(red * lit_red + shine * (1.0 - red * lit_red)),
-        encode(green * lit_green + shine * (1.0 - green * lit_green)),
-        encode(blue * lit_blue + shine * (1.0 - blue * lit_blue)),
-    )
+    if finish == _PLAIN or finish >= TEXTURED:
+        return encode(red * lit_red), encode(green * lit_green), encode(blue * lit_blue)
+    return _polished(finish, open_, red, green, blue, lit_red, lit_green, lit_blue, nx, ny, nz)

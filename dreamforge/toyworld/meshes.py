@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dreamforge.contracts import Mesh
 from dreamforge.toyworld.kernels import color_points
 from dreamforge.toyworld.lights import STUDIO
-from dreamforge.toyworld.primitives import Kind, Primitive
+from dreamforge.toyworld.primitives import Finish, Kind, Primitive
 from dreamforge.toyworld.world import Instance
 
 Array = NDArray[np.float64]
@@ -18,14 +18,15 @@ Surface = tuple[Array, Array, NDArray[np.int64]]  # points [V,3], unit normals [
 
 
 def to_mesh(instance: Instance, shaded: bool = True, detail: int = 32) -> Mesh:
-    """The instance as one mesh with sRGB vertex colours, `detail` segments around each primitive.
+    """The instance as one mesh with sRGB vertex colours, `detail` segments around each primitive, more
+    around textured ones.
 
     With `shaded` the colours include the light of the world, so that an unlit render is the caster's picture; without,
     they are the plain colours. Primitives overlap as they do in the instance; nothing is cut where they meet.
     """
     points, normals, faces, owners, count = [], [], [], [], 0
     for number, primitive in enumerate(instance.primitives):
-        p, n, f = _tessellated(primitive, detail)
+        p, n, f = _tessellated(primitive, detail * _fineness(primitive))
         points.append(p)
         normals.append(n)
         faces.append(f + count)
@@ -33,13 +34,21 @@ def to_mesh(instance: Instance, shaded: bool = True, detail: int = 32) -> Mesh:
         count += len(p)
     vertices, directions = np.concatenate(points), np.concatenate(normals)
     colors = np.empty((count, 3), np.float32)
-    color_points(instance.table, instance.distances, STUDIO, np.concatenate(owners), vertices, directions, shaded, colors)
+    owned = np.concatenate(owners)
+    color_points(instance.table, instance.distances, STUDIO, owned, vertices, directions, shaded, colors)
     return Mesh(
         vertices.astype(np.float32),
         np.concatenate(faces).astype(np.int32),
         normals=directions.astype(np.float32),
         colors=colors,
     )
+
+
+def _fineness(primitive: Primitive) -> int:
+    """How many times finer a part is cut where its texture has to live in the vertex colours."""
+    if primitive.finish < Finish.STRIPED:
+        return 1
+    return min(max(round(8 * primitive.bound * float(np.max(primitive.scale)) / primitive.grain), 1), 4)
 
 
 def _tessellated(primitive: Primitive, detail: int) -> Surface:

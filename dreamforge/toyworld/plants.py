@@ -52,7 +52,8 @@ def mushroom(rng: Rng, tint: Tint) -> Figure:
             e = np.radians(elevation)
             x, y, z = np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)
             parts.append(ball((0.96 * wide * x, base + 0.96 * tall * y, 0.96 * wide * z), size, spot))
-    return Figure(parts, Wear((0, base + tall + 0.08, 0), 0.3), seat=(0, base + tall + 0.08, 0), room=Room((0, -0.06, 0.62), 0.36, 0.72))
+    top = (0, base + tall + 0.08, 0)
+    return Figure(parts, Wear(top, 0.3), seat=top, room=Room((0, -0.06, 0.62), 0.36, 0.72))
 
 
 def cactus(rng: Rng, tint: Tint) -> Figure:

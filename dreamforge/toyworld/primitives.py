@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +60,7 @@ class Coat(tuple[float, float, float]):
     """An sRGB colour that is the main one of a thing, or a shade of it: what a finish is put on."""
 
 
-@dataclass(frozen=True)
-class Primitive:
+class Primitive(NamedTuple):
     """One shape. rotation `[3,3]`, position `[3]`, scale `[3]`: world = position + rotation @ (scale * local)."""
 
     kind: Kind
@@ -78,7 +77,7 @@ class Primitive:
 
     def painted(self, pattern: Pattern, amount: float, second: RGB) -> Primitive:
         """The same shape with a second colour on part of it."""
-        return replace(self, pattern=pattern, amount=amount, second=second)
+        return self._replace(pattern=pattern, amount=amount, second=second)
 
     @property
     def to_world(self) -> Array:
@@ -203,7 +202,7 @@ def mirrored(parts: Iterable[Primitive]) -> list[Primitive]:
     """The parts and their mirror images in X: ears, eyes, legs. Every local shape is its own mirror image."""
     both = []
     for p in parts:
-        both += [p, replace(p, position=p.position * _FLIP, rotation=p.rotation * _FLIP[:, None] * _FLIP)]
+        both += [p, p._replace(position=p.position * _FLIP, rotation=p.rotation * _FLIP[:, None] * _FLIP)]
     return both
 
 
@@ -216,8 +215,7 @@ def moved(
     """The parts scaled and turned about the origin, then shifted."""
     rotation, shift = turn(*tilt), np.array(offset, float)
     return [
-        replace(
-            p,
+        p._replace(
             position=rotation @ p.position * scale + shift,
             rotation=rotation @ p.rotation,
             scale=p.scale * scale,

@@ -38,7 +38,8 @@ def elephant(rng: Rng, tint: Tint) -> Figure:
     ]
     return Figure(
         body + moved(head, (0, 1.22, 0.38)),
-        Wear((0, 1.61, 0.34), 0.28, eyes=(0, 1.31, 0.78), gaze=0.2, neck=(0, 0.95, 0.18), girth=0.47), seat=(0, 1.26, -0.3)
+        Wear((0, 1.61, 0.34), 0.28, eyes=(0, 1.31, 0.78), gaze=0.2, neck=(0, 0.95, 0.18), girth=0.47),
+        seat=(0, 1.26, -0.3),
     )
 
 
@@ -140,7 +141,8 @@ def giraffe(rng: Rng, tint: Tint) -> Figure:
         *moved(head, (0, up + 0.12, 0.52)),
     ]
     return Figure(
-        parts, Wear((0, up + 0.36, 0.5), 0.17, eyes=(0, up + 0.2, 0.76), gaze=0.17, neck=(0, up - 0.14, 0.42), girth=0.18)
+        parts,
+        Wear((0, up + 0.36, 0.5), 0.17, eyes=(0, up + 0.2, 0.76), gaze=0.17, neck=(0, up - 0.14, 0.42), girth=0.18),
     )
 
 

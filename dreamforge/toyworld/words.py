@@ -48,8 +48,8 @@ SYNONYMS: dict[str, dict[str, str]] = {
     },
     "relation": {
         "on top of": "on", "sitting on": "on", "standing on": "on", "beneath": "under", "below": "under",
-        "underneath": "under", "over": "above", "hovering over": "above", "beside": "next to", "standing beside": "next to",
-        "before": "in front of",
+        "underneath": "under", "over": "above", "hovering over": "above", "beside": "next to",
+        "standing beside": "next to", "before": "in front of",
     },
     "view": {
         **{f"{view} view": view for view in VIEWS}, "rear view": "back", "top view": "overhead",

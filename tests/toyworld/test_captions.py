@@ -65,7 +65,8 @@ def test_every_word_is_said_and_every_synonym_means_a_word() -> None:
         ("a giant bed", Description("bed", size="big")),
         ("a bear wearing a golden crown", Description("bear", None, (("crown", "yellow"),))),
         ("a cat wearing a scarf beneath a striped umbrella seen from behind", Description(
-            "cat", None, (("scarf", None),), "back", relation="under", other=Description("umbrella", finish="striped"))),
+            "cat", None, (("scarf", None),), "back",
+            relation="under", other=Description("umbrella", finish="striped"))),
     ],
 )  # fmt: skip
 def test_parse(prompt: str, expected: Description) -> None:

@@ -53,7 +53,8 @@ def test_a_held_out_pair_is_held_out_in_every_context() -> None:
     taken = next(f"{c} {n}" for n in WORDS["noun"] for c in WORDS["color"] if held_out(Description(n, c)))
     for context in ("a {}", "a small shiny {} in a top hat", "a ghost next to a {}", "a {} behind a cat, front view"):
         assert held_out(parse(context.format(taken))), context
-    split = [held_out(Description(a, relation="on", other=Description(b))) for a in WORDS["noun"] for b in partners("on")]
+    pairs = product(WORDS["noun"], partners("on"))
+    split = [held_out(Description(a, relation="on", other=Description(b))) for a, b in pairs]
     assert 0.06 < np.mean(split) < 0.11
     rng = np.random.default_rng(3)
     assert 0.08 < np.mean([held_out(draw(rng)) for _ in range(3000)]) < 0.25

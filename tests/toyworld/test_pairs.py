@@ -33,7 +33,8 @@ def test_cameras_are_the_default_samplers() -> None:
     cameras = render_pairs(300, 2, 8).cameras
     elevation = torch.rad2deg(cameras.elevation)
     assert -20 <= elevation.min() < -17 and 57 < elevation.max() <= 60
-    assert torch.allclose(cameras.distance, torch.tensor(3.0)) and torch.allclose(cameras.fov, torch.deg2rad(torch.tensor(40.0)))
+    assert torch.allclose(cameras.distance, torch.tensor(3.0))
+    assert torch.allclose(cameras.fov, torch.deg2rad(torch.tensor(40.0)))
     assert torch.histc(cameras.azimuth, 4, -torch.pi, torch.pi).min() > 50
 
 
@@ -42,7 +43,8 @@ def test_a_set_of_views_shows_one_thing_from_all_around() -> None:
     assert len(pairs.captions) == len(pairs.pictures) == len(pairs.cameras) == 20
     azimuth = pairs.cameras.azimuth.view(5, 4)
     assert torch.allclose(torch.cos(azimuth[:, 1:] - azimuth[:, :-1]), torch.zeros(5, 3), atol=1e-5)
-    assert torch.allclose(pairs.cameras.elevation.view(5, 4), pairs.cameras.elevation[::4, None].expand(5, 4), atol=1e-5)
+    elevation = pairs.cameras.elevation.view(5, 4)
+    assert torch.allclose(elevation, elevation[:, :1].expand(5, 4), atol=1e-5) and elevation[:, 0].std() > 0.1
     corners = pairs.pictures[:, :, 0, 0].view(5, 4, 3)
     assert torch.equal(corners, corners[:, :1].expand(5, 4, 3)) and len(corners[:, 0].unique(dim=0)) == 5
     for i in range(0, 20, 4):
@@ -57,8 +59,9 @@ def test_light_falls_where_it_comes_from_and_has_its_warmth() -> None:
         return render_each(ball, camera, lamp)[0]
 
     assert torch.equal(render_each(ball, camera)[0], seen(STUDIO))
-    left, right = seen(light((-1.0, 0.3, 0.3))), seen(light((1.0, 0.3, 0.3)))
-    assert left[:3, :, :24].sum() > 1.1 * left[:3, :, 24:].sum() and right[:3, :, 24:].sum() > 1.1 * right[:3, :, :24].sum()
+    for side, near, far in ((-1.0, slice(0, 24), slice(24, 48)), (1.0, slice(24, 48), slice(0, 24))):
+        picture = seen(light((side, 0.3, 0.3)))[:3]
+        assert picture[:, :, near].sum() > 1.1 * picture[:, :, far].sum()
     warm, cold = seen(light((0, 0.5, 1), warmth=0.2)), seen(light((0, 0.5, 1), warmth=-0.2))
     assert warm[0].sum() > cold[0].sum() and warm[2].sum() < cold[2].sum()
     assert seen(light((0, 0.5, 1), key=0.8)).sum() > seen(light((0, 0.5, 1), key=0.4)).sum()
