@@ -46,7 +46,8 @@ def bake(mesh: Mesh, render: Render, size: int = 1024) -> Mesh:
     mesh = unwrap(mesh, size)
     photos = _photograph(mesh, render, max(128, size // 4))
     texel, position, normal = _texels(mesh, size)
-    colors, weight = project_colors(position, normal, photos.cameras, photos.colors, photos.trust, photos.fragments.depth)
+    depth = photos.fragments.depth.numpy()
+    colors, weight = project_colors(position, normal, photos.cameras, photos.colors, photos.trust, depth)
     seen = weight > 0
     if not seen.any():
         raise UserError("no view of the scene shows any of the mesh: its surface is not where the scene is")
@@ -65,10 +66,11 @@ def _photograph(mesh: Mesh, render: Render, view_size: int) -> _Photos:
     views = render_views(render, cameras)
     alpha = views.alpha[:, 0].numpy()
     straight = (views.rgb.numpy() - (1 - alpha[:, None]) * GREY) / np.maximum(alpha[:, None], 0.5)
-    pixels, depth = cameras.project(torch.from_numpy(mesh.vertices))
-    fragments = rasterize(pixels.numpy(), depth.numpy(), mesh.faces, view_size, view_size)
+    fragments = rasterize(
+        *cameras.project(torch.from_numpy(mesh.vertices)), torch.from_numpy(mesh.faces), view_size, view_size
+    )
     # distrust pixels beside transparent ones, and those where the mesh's depth jumps: what they show may lie elsewhere
-    distance = torch.from_numpy(np.where(fragments.face >= 0, fragments.depth, FAR))
+    distance = torch.where(fragments.face >= 0, fragments.depth, FAR)
     jump = _highest_near(distance) + _highest_near(-distance)
     trust = _highest_near(-views.alpha[:, 0]) ** 2 * torch.where(jump < JUMP, 1.0, 0.05)
     trust = torch.where((distance < FAR) & (views.alpha[:, 0] > 0.5), trust, 0.0).numpy()
@@ -82,14 +84,16 @@ def _highest_near(images: Tensor) -> Tensor:
 
 def _texels(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The texels inside charts: flat indices `[N]` (row 0 at v = 1), world positions and normals `[N,3]`."""
-    where = np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]], axis=-1)[None] * size
-    fragments = rasterize(where, np.ones(where.shape[:2]), mesh.faces, size, size)
+    where = torch.from_numpy(np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]], axis=-1)[None] * size)
+    vertices, faces = torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.faces)
+    fragments = rasterize(where, torch.ones_like(where[..., 0]), faces, size, size)
     corner = mesh.vertices[mesh.faces]
     flat = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
-    texel = np.flatnonzero(fragments.face.reshape(-1) >= 0)
-    position = interpolate(mesh.vertices, mesh.faces, fragments)[0].reshape(3, -1).T[texel]
-    return texel, np.ascontiguousarray(position), flat[fragments.face.reshape(-1)[texel]].astype(np.float32)
+    face = fragments.face.flatten().numpy()
+    texel = np.flatnonzero(face >= 0)
+    position = interpolate(vertices, faces, fragments)[0].flatten(1).T.numpy()[texel]
+    return texel, np.ascontiguousarray(position), flat[face[texel]].astype(np.float32)
 
 
 def _dilate(texture: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:

@@ -48,9 +48,9 @@ def use_torch_threads() -> None:
 use_torch_threads()
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any], fastmath: bool = True) -> Callable[..., Any]:
     """Compile `function` for parallel execution with fast maths, cached on disk."""
-    compiled = numba.njit(parallel=True, fastmath=True, error_model="numpy", boundscheck=False)(function)
+    compiled = numba.njit(parallel=True, fastmath=fastmath, error_model="numpy", boundscheck=False)(function)
     compiled._cache = ChildCompiledCache(function)
     return compiled
 
@@ -58,3 +58,13 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a small helper that kernels call."""
     return numba.njit(fastmath=True, cache=True, error_model="numpy", inline="never")(function)
+
+
+def exact_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`kernel` with its arithmetic done as it is written, where decisions hang on the last bit."""
+    return kernel(function, fastmath=False)
+
+
+def exact(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a small helper that exact kernels call."""
+    return numba.njit(cache=True, error_model="numpy", inline="never")(function)

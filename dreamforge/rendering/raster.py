@@ -1,4 +1,4 @@
-"""Pictures of a textured or vertex-coloured mesh: its colours as they are, no lighting, no gradients."""
+"""Pictures of a textured or vertex-coloured mesh: its colours as they are, no lighting, many samples a pixel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from torch import Tensor
 
 from dreamforge.cameras import Cameras
 from dreamforge.contracts import Mesh, Views
-from dreamforge.kernels.raster import interpolate, rasterize
+from dreamforge.kernels.raster import interpolate, rasterize, sample_texture
 
 GREY = 0.7  # what a mesh without colours is shown in
 
 
+@torch.no_grad()
 def render_mesh(
     mesh: Mesh, cameras: Cameras, background: Tensor, supersample: int = 2, cull_back: bool = False
 ) -> Views:
@@ -21,39 +22,33 @@ def render_mesh(
     Each pixel is the mean of `supersample`² samples. `cull_back` shows front faces only, as a viewer does with a
     material that is not double-sided.
     """
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.asarray(array, np.float32), device=background.device)
+
     height, width = cameras.height * supersample, cameras.width * supersample
-    pixels, distance = cameras.resized(height, width).project(torch.as_tensor(mesh.vertices, dtype=torch.float32))
-    fragments = rasterize(pixels.numpy(), distance.numpy(), mesh.faces, height, width, cull_back)
-    ones = np.ones((len(mesh.vertices), 1), np.float32)  # carried over, it becomes the opacity
-    attributes = [ones] if mesh.normals is None else [ones, mesh.normals]
+    vertices, faces = tensor(mesh.vertices), torch.as_tensor(mesh.faces, device=background.device)
+    pixels, distance = cameras.resized(height, width).project(vertices)
+    fragments = rasterize(pixels, distance, faces, height, width, cull_back)
+    ones = torch.ones_like(vertices[:, :1])  # carried over, it becomes the opacity
+    attributes = [ones] if mesh.normals is None else [ones, tensor(mesh.normals)]
     textured = mesh.uv is not None and mesh.texture is not None
     if not textured:
-        attributes.append(_colors(mesh))
-    carried = interpolate(np.concatenate(attributes, axis=1), mesh.faces, fragments, supersample)
-    carried = torch.from_numpy(carried)
-    alpha = carried[:, :1]
+        attributes.append(torch.full_like(vertices, GREY) if mesh.colors is None else tensor(mesh.colors))
+    carried = interpolate(torch.cat(attributes, dim=1), faces, fragments, supersample)
+    alpha, rgb = carried[:, :1], carried[:, -3:]
     if textured:
-        uv = torch.from_numpy(interpolate(mesh.uv, mesh.faces, fragments))
-        hit = torch.from_numpy(fragments.face >= 0)[:, None]
-        rgb = _mean(sample_texture(mesh.texture, uv) * hit, supersample)
-    else:
-        rgb = carried[:, -3:]
+        uv = interpolate(tensor(mesh.uv), faces, fragments)
+        texture = texture_image(mesh.texture).to(background.device)
+        rgb = _mean(sample_texture(texture, uv) * (fragments.face >= 0)[:, None], supersample)
     rgb = rgb + (1 - alpha) * background[:, :, None, None]
-    depth = _mean(torch.from_numpy(fragments.depth)[:, None], supersample) / alpha.clamp(min=1e-6)
+    depth = _mean(fragments.depth[:, None], supersample) / alpha.clamp(min=1e-6)
     return Views(rgb, alpha, depth, None if mesh.normals is None else carried[:, 1:4])
 
 
-def sample_texture(texture: np.ndarray, uv: Tensor) -> Tensor:
-    """Bilinear colours `[B,3,H,W]` of a texture `[h,w,3]` (uint8, row 0 at v = 1) at uv `[B,2,H,W]`, clamped at the rim."""
-    image = torch.from_numpy(np.ascontiguousarray(texture)).permute(2, 0, 1)[None].float() / 255
-    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=-1)  # [B,H,W,2]
-    flat = grid.reshape(1, -1, grid.shape[2], 2)
-    sampled = torch.nn.functional.grid_sample(image, flat, padding_mode="border", align_corners=False)
-    return sampled.reshape(3, *uv[:, 0].shape).transpose(0, 1)
-
-
-def _colors(mesh: Mesh) -> np.ndarray:
-    return np.full((len(mesh.vertices), 3), GREY, np.float32) if mesh.colors is None else mesh.colors
+def texture_image(texture: np.ndarray) -> Tensor:
+    """A mesh's texture `[h,w,3]` uint8 as an image `[3,h,w]` in [0,1]."""
+    return torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).float() / 255
 
 
 def _mean(image: Tensor, factor: int) -> Tensor:
