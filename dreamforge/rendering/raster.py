@@ -24,10 +24,10 @@ def render_mesh(
     """
 
     def tensor(array: np.ndarray) -> Tensor:
-        return torch.as_tensor(np.asarray(array, np.float32), device=background.device)
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(background.device)
 
     height, width = cameras.height * supersample, cameras.width * supersample
-    vertices, faces = tensor(mesh.vertices), torch.as_tensor(mesh.faces, device=background.device)
+    vertices, faces = tensor(mesh.vertices), torch.from_numpy(np.ascontiguousarray(mesh.faces)).to(background.device)
     pixels, distance = cameras.resized(height, width).project(vertices)
     fragments = rasterize(pixels, distance, faces, height, width, cull_back)
     ones = torch.ones_like(vertices[:, :1])  # carried over, it becomes the opacity
