@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--recipe", default="splats", help="a recipe's name or a .yaml file (default: splats)")
     run.add_argument("--prior", help="the diffusion prior; see `dreamforge list priors` (default: the recipe's)")
     run.add_argument("--negative", help="what to steer away from (needs guidance other than 1)")
+    run.add_argument("--source-prompt", help="what an edit starts from (recipes such as dds)")
+    run.add_argument("--image", metavar="FILE", help="a picture of what is wanted (recipes such as isd)")
     run.add_argument("--seed", type=int, help="another seed gives another take (default: 0)")
     run.add_argument("--out", metavar="DIR", help="the run folder itself (default: outputs/<prompt>-<number>)")
     run.add_argument("--format", help=f"file formats, separated by commas: {FORMATS} (default: glb)")
@@ -150,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     from dreamforge import pipeline
 
-    settings = {name: getattr(arguments, name) for name in ("prior", "negative", "seed")}
+    settings = {name: getattr(arguments, name) for name in ("prior", "negative", "source_prompt", "image", "seed")}
     if arguments.format:
         settings["export"] = {"formats": arguments.format.split(",")}
     return _until_stopped(

@@ -45,7 +45,12 @@ class Kind:
 KINDS = {
     "priors": Kind("dreamforge.priors", "PRIORS", frozenset({"noise", "device", "seed"})),
     "scenes": Kind("dreamforge.scenes", "SCENES", frozenset({"device", "seed"})),
-    "objectives": Kind("dreamforge.objectives", "OBJECTIVES", frozenset({"progress", "generator"})),
+    "objectives": Kind(
+        "dreamforge.objectives",
+        "OBJECTIVES",
+        frozenset({"progress", "generator", "rendered", "cameras", "source", "image", "reward"}),
+    ),
+    "rewards": Kind("dreamforge.rewards", "REWARDS", frozenset({"prior", "device"})),
     "cameras": Kind("dreamforge.samplers", "SAMPLERS"),
     "timesteps": Kind("dreamforge.schedules", "TIMESTEPS"),
 }
@@ -80,6 +85,13 @@ def find(kind: str, name: str, where: str) -> Callable[..., Any]:
     if name not in known:
         raise UserError(f"{where}: no {kind} named '{name}'{did_you_mean(str(name), known)}")
     return known[name]
+
+
+def build(kind: str, name: str, options: dict[str, Any], where: str, **supplied: Any) -> Any:
+    """A component with its options and those of the engine's own arguments that it takes."""
+    factory = find(kind, name, where)
+    takes = inspect.signature(factory).parameters
+    return factory(**options, **{key: value for key, value in supplied.items() if key in takes})
 
 
 def summary(component: Callable[..., Any]) -> str:

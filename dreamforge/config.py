@@ -44,6 +44,8 @@ class StageConfig:
     size: Annotated[int, Range(8, 4096)] = 64
     scene: Annotated[Component | None, "scenes"] = None
     """None continues with the previous stage's scene."""
+    prompt: str = ""
+    """What this stage makes, where it is not the run's prompt: the `source_prompt` before an edit."""
     objective: Annotated[Component, "objectives"] = field(default_factory=lambda: Component("sds"))
     cameras: Annotated[Component, "cameras"] = field(default_factory=lambda: Component("random"))
     timesteps: Annotated[Component, "timesteps"] = field(default_factory=lambda: Component("uniform"))
@@ -54,6 +56,10 @@ class StageConfig:
     """Let the wordings of other views push away (Perp-Neg), against a face on every side."""
     clip: Annotated[dict[str, Scheduled], check_clips] = field(default_factory=dict)
     """Limits on the objective's gradient: "values" each element, "pixels" each pixel's channels together."""
+    reward: Annotated[Component | None, "rewards"] = None
+    """A scorer of pictures, for the objectives that choose by one and for `reward_weight`."""
+    reward_weight: Scheduled = 0.0
+    """How hard the reward pulls by itself on the rendered picture, relative to the objective per view."""
     regularizers: dict[str, Scheduled] = field(default_factory=dict)
     """Weights of the scene's penalties, relative to the objective per view."""
     lr: Scheduled = 1.0
@@ -83,6 +89,10 @@ class RunConfig:
 
     prompt: str = ""
     negative: str = ""
+    source_prompt: str = ""
+    """What an edit starts from, in words."""
+    image: str = ""
+    """A picture of what is wanted, for methods with an image prompt; left out, they draw one from the prior."""
     seed: Annotated[int, Range(0, 2**31)] = 0
     device: str = "auto"
     prior: Annotated[Component, "priors"] = field(default_factory=lambda: Component("toyworld"))
@@ -275,7 +285,7 @@ def _merge_list(
     return merged
 
 
-COMPONENT_KEYS = {"prior", "scene", "objective", "cameras", "timesteps"}
+COMPONENT_KEYS = {"prior", "scene", "objective", "cameras", "timesteps", "reward"}
 """The keys whose values name a component, as text or as {name: …, option: value}."""
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dreamforge.cameras import Cameras
+from dreamforge.errors import UserError
 
 if TYPE_CHECKING:
     from dreamforge.priors.noise import NoiseProcess
@@ -145,11 +146,19 @@ class PromptConditions:
         empty: Callable[[], Condition] | None = None,
         view_negatives: Sequence[Callable[[], Condition]] = (),
         view_weights: Tensor | None = None,
+        beside: Callable[[Tensor], PromptConditions] | None = None,
     ) -> None:
         """empty: left out where the negative is the empty prompt. view_negatives, view_weights: for Perp-Neg, K
-        wordings of other views and how hard each pushes away `[B,K]`."""
+        wordings of other views and how hard each pushes away `[B,K]`. beside: see the method."""
         self._positive, self._negative, self._empty = positive, negative, empty
-        self._view_negatives, self.view_weights = view_negatives, view_weights
+        self._view_negatives, self.view_weights, self._beside = view_negatives, view_weights, beside
+
+    def beside(self, image: Tensor) -> PromptConditions:
+        """The same conditions with an image prompt as well: one picture `[3,H,W]` in [0,1], or one each
+        `[B,3,H,W]`."""
+        if self._beside is None:
+            raise UserError("these conditions take no image prompt; choose another objective")
+        return self._beside(image)
 
     @cached_property
     def positive(self) -> Condition:
@@ -195,10 +204,18 @@ class Prior(Protocol):
         ...
 
     def condition(
-        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+        self,
+        prompts: Sequence[str],
+        cameras: Cameras | None = None,
+        background: Tensor | None = None,
+        image: Tensor | None = None,
     ) -> Condition:
         """What to tell the model about B pictures: a prompt each, and where it can use them their cameras and the
-        plain background `[B,3]` they were composited on. An empty prompt asks for the unconditional model."""
+        plain background `[B,3]` they were composited on. An empty prompt asks for the unconditional model.
+
+        image: an image prompt, a picture of what is wanted `[3,H,W]` in [0,1], or one each `[B,3,H,W]`. Without one a
+        prior that takes image prompts answers with its null image. UserError from a prior that takes none.
+        """
         ...
 
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
@@ -206,12 +223,34 @@ class Prior(Protocol):
         ...
 
 
+class Reward(Protocol):
+    """A scorer of pictures. Its keyword-only constructor arguments are its config options."""
+
+    def __call__(
+        self, pictures: Tensor, prompt: str, cameras: Cameras | None = None, background: Tensor | None = None
+    ) -> Tensor:
+        """How well pictures `[B,3,H,W]` in [0,1] show the prompt, `[B]`, higher is better; differentiable in the
+        pictures where it is to pull by itself. Cameras and plain backgrounds `[B,3]` for those who can use them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an edit starts from, seen by the step's own cameras: its latents `[B,...]` and the conditions of the prompt
+    that describes it."""
+
+    z: Tensor
+    prompt: PromptConditions
+
+
 @dataclass
 class Distilled:
-    """What an objective returns: the gradient on the latent (descent moves z against it), and figures to log."""
+    """What an objective returns: the gradient on the latent (descent moves z against it), figures to log, and where
+    it pulls on the picture itself the gradient there `[B,3,H,W]`."""
 
     grad: Tensor
     info: dict[str, Tensor] = field(default_factory=dict)
+    rgb: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreamforge.cameras import Cameras
-from dreamforge.components import find
+from dreamforge.cameras import Cameras, orbit
+from dreamforge.components import build, find
 from dreamforge.config import Component, StageConfig
-from dreamforge.contracts import Condition, Distilled, Prior, PromptConditions, Scene, Views
+from dreamforge.contracts import Condition, Distilled, Prior, PromptConditions, Reward, Scene, Source, Views
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import CLIPS
 from dreamforge.priors.analytic import Analytic
@@ -53,6 +53,8 @@ class Progress:
     collapsed: int = 0
     """Steps in a row with an empty or full scene."""
     lr_factor: float = 1.0
+    source: Scene | None = None
+    """The scene as it was when the stage began, kept for the objectives that edit it."""
     evaluations: int = 0
     """Of the prior: pictures times conditions."""
 
@@ -98,16 +100,21 @@ def build_function(kind: str, component: Component) -> Callable[..., Any]:
     return partial(find(kind, component.name, component.name), **component.options)
 
 
-def objective_of(stage: StageConfig) -> Callable[..., Distilled]:
-    """The stage's objective as a function of (z, t, eps, prior, prompt, progress, generator)."""
-    objective = build_function("objectives", stage.objective)
-    takes = inspect.signature(objective).parameters
+def takes(stage: StageConfig, name: str) -> bool:
+    """Whether the stage's objective asks the engine for this argument, such as "source" or "image"."""
+    return name in inspect.signature(find("objectives", stage.objective.name, "objective")).parameters
 
-    def distill(
-        z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions, progress: float, random: torch.Generator
-    ) -> Distilled:
-        supplied = {"progress": progress, "generator": random}
-        return objective(z, t, eps, prior, prompt, **{key: supplied[key] for key in supplied if key in takes})
+
+Supply = Mapping[str, Callable[[], Any]]
+"""What the engine can give an objective, by the name of the argument; made only for those who ask."""
+
+
+def objective_of(stage: StageConfig) -> Callable[..., Distilled]:
+    """The stage's objective as a function of (z, t, eps, prior, prompt, supply)."""
+    objective = build_function("objectives", stage.objective)
+
+    def distill(z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions, supply: Supply) -> Distilled:
+        return objective(z, t, eps, prior, prompt, **{key: make() for key, make in supply.items() if takes(stage, key)})
 
     return distill
 
@@ -118,7 +125,7 @@ def rehearse_objective(stage: StageConfig) -> set[str]:
     Returns which conditions it asked for, of "positive", "negative" and "empty".
     """
     prior, count = Analytic(), stage.batch
-    z = torch.zeros(count, 3, 4, 4)
+    z, cameras = torch.zeros(count, 3, 4, 4), orbit(torch.zeros(count), 0.0, size=4)
     t = torch.full((count,), prior.noise.steps // 2)
     asked: set[str] = set()
 
@@ -126,9 +133,21 @@ def rehearse_objective(stage: StageConfig) -> set[str]:
         asked.add(which)
         return prior.condition([""] * count)
 
-    prompt = PromptConditions(*(partial(ask, which) for which in ("positive", "negative", "empty")))
+    prompt = PromptConditions(
+        *(partial(ask, which) for which in ("positive", "negative", "empty")), beside=lambda image: prompt
+    )
+    picture = torch.full_like(z, 0.5)
+    supply: Supply = {
+        "progress": lambda: 0.0,
+        "generator": lambda: generator(0, "rehearsal"),
+        "rendered": lambda: Views(picture, picture[:, :1], picture[:, :1]),
+        "cameras": lambda: cameras,
+        "source": lambda: Source(z, prompt),
+        "image": lambda: picture[0],
+        "reward": lambda: lambda pictures: pictures.mean((1, 2, 3)),
+    }
     with torch.no_grad():
-        objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, 0.0, generator(0, "rehearsal"))
+        objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, supply)
     return asked
 
 
@@ -147,8 +166,13 @@ def optimize(
     seed: int,
     key: int,
     progress: Progress,
+    source_prompt: str = "",
+    image: Tensor | None = None,
 ) -> Iterator[Step]:
     """Run the rest of a stage, yielding after every step. `key` numbers the stage, for its random numbers.
+
+    source_prompt: describes `progress.source`, for objectives that edit. image: the picture of what is wanted
+    `[3,H,W]`, for those with an image prompt.
 
     Raises Diverged after several non-finite steps in a row, and UserError for a scene that stays empty or full.
     """
@@ -156,6 +180,7 @@ def optimize(
     timesteps_at = build_function("timesteps", stage.timesteps)
     objective = objective_of(stage)
     optimizer, device = progress.optimizer, prior.device
+    reward = reward_of(stage, prior)
     prior = Counted(prior, progress.count)
     while progress.step < stage.steps:
         step = progress.step
@@ -167,14 +192,28 @@ def optimize(
         z = prior.encode(views.rgb)
         t = prior.noise.timestep(timesteps_at(done, stage.batch, random("timesteps"))).to(device)
         eps = torch.randn(z.shape, generator=random("noise")).to(z)
+        score = partial(reward, prompt=prompt, cameras=cameras, background=behind) if reward else None
+        supply: Supply = {
+            "progress": lambda done=done: done,
+            "generator": partial(random, "objective"),
+            "rendered": partial(_detached, views),
+            "cameras": lambda cameras=cameras: cameras,
+            "source": partial(_see, progress.source, stage, prior, source_prompt, negative, cameras, behind),
+            "image": lambda: image,
+            "reward": lambda score=score: score,
+        }
         with torch.no_grad():
-            conditions = _conditions(stage, prior, prompt, negative, cameras, behind)
-            distilled = objective(z.detach(), t, eps, prior, conditions, done, random("objective"))
+            conditions = stage_conditions(stage, prior, prompt, negative, cameras, behind)
+            distilled = objective(z.detach(), t, eps, prior, conditions, supply)
             grad = distilled.grad
             for name, limit in stage.clip.items():
                 grad = CLIPS[name](grad, value_at(limit, done))
         loss = loss_of(z, grad)
+        if distilled.rgb is not None:
+            loss = loss + loss_of(views.rgb, distilled.rgb)
         penalties = _penalties(stage, scene, views, done)
+        if score and value_at(stage.reward_weight, done):
+            penalties["reward"] = (-value_at(stage.reward_weight, done), score(views.rgb).mean())
         total = loss + sum(weight * value for weight, value in penalties.values())
         optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -195,11 +234,38 @@ def optimize(
         yield Step(step, {"loss": loss.detach(), "opacity": opacity, **distilled.info, **figures})
 
 
-def _conditions(
-    stage: StageConfig, prior: Prior, prompt: str, negative: str, cameras: Cameras, behind: Tensor
+def reward_of(stage: StageConfig, prior: Prior) -> Reward | None:
+    """The stage's scorer of pictures."""
+    if stage.reward is None:
+        return None
+    return build("rewards", stage.reward.name, stage.reward.options, "reward", prior=prior, device=prior.device)
+
+
+def _detached(views: Views) -> Views:
+    return Views(views.rgb.detach(), views.alpha.detach(), views.depth.detach())
+
+
+def _see(
+    scene: Scene, stage: StageConfig, prior: Prior, prompt: str, negative: str, cameras: Cameras, behind: Tensor
+) -> Source:
+    """The source as this step's cameras see it."""
+    z = prior.encode(scene.render(cameras, behind).rgb)
+    return Source(z, stage_conditions(stage, prior, prompt, negative, cameras, behind))
+
+
+def stage_conditions(
+    stage: StageConfig,
+    prior: Prior,
+    prompt: str,
+    negative: str,
+    cameras: Cameras,
+    behind: Tensor,
+    image: Tensor | None = None,
 ) -> PromptConditions:
+    """What a stage tells the prior about a batch: the wordings of `prompt` for its cameras, negatives, a picture."""
     def ask(texts: list[str]) -> Callable[[], Condition]:
-        return partial(prior.condition, texts, cameras, behind)
+        pictured = {} if image is None else {"image": image}
+        return partial(prior.condition, texts, cameras, behind, **pictured)
 
     count = len(cameras)
     worded = view_prompts(prompt, cameras) if stage.view_prompts else [prompt] * count
@@ -209,6 +275,7 @@ def _conditions(
         ask([""] * count) if negative else None,
         [ask([f"{prompt}, {word} view"] * count) for word in ("front", "side")] if stage.perp_neg else (),
         view_weights(cameras.azimuth, cameras.elevation) if stage.perp_neg else None,
+        partial(stage_conditions, stage, prior, prompt, negative, cameras, behind),
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from dreamforge.errors import UserError
 from dreamforge.runs import atomic, write_atomic
 
 MARGIN, PAPER = 4, 0.94  # between the pictures of a contact sheet: pixels, grey
@@ -36,6 +37,16 @@ def encoded(image: Tensor | np.ndarray, kind: str = "png") -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind.upper(), **ENCODERS[kind])
     return buffer.getvalue()
+
+
+def open_picture(path: str | Path) -> Tensor:
+    """A picture file as `[3,H,W]` in [0,1], on white where it is transparent. UserError where it is none."""
+    try:
+        pixels = np.asarray(Image.open(path).convert("RGBA"), dtype=np.float32) / 255
+    except OSError as error:
+        raise UserError(f"cannot read the picture {path}: {error.strerror or error}; give a PNG or JPEG file") from error
+    rgba = torch.from_numpy(pixels).movedim(-1, 0)
+    return rgba[:3] * rgba[3:] + 1 - rgba[3:]
 
 
 def save_picture(image: Tensor, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import copy
 import signal
 import subprocess
 import sys
@@ -16,8 +16,8 @@ import torch
 
 from dreamforge import config as configuration
 from dreamforge.cameras import Cameras, orbit, turntable
-from dreamforge.components import find
-from dreamforge.config import Component, RunConfig
+from dreamforge.components import build, find
+from dreamforge.config import RunConfig, StageConfig
 from dreamforge.console import Console
 from dreamforge.contracts import Prior, Scene
 from dreamforge.errors import UserError
@@ -34,9 +34,14 @@ from dreamforge.optimize import (
     optimizer_tensors,
     rehearse_objective,
     restore_optimizer,
+    reward_of,
+    stage_conditions,
+    takes,
 )
-from dreamforge.pictures import contact_sheet, save_picture, save_video
+from dreamforge.pictures import contact_sheet, open_picture, save_picture, save_video
+from dreamforge.priors.sampling import sample
 from dreamforge.report import write_report
+from dreamforge.rng import generator
 from dreamforge.runs import Checkpoint, Run
 
 
@@ -64,10 +69,11 @@ def start(
     if not config.prompt.strip():
         raise UserError('no prompt; say what to make, such as --prompt "a corgi in a top hat"')
     prior = build_prior(config)
-    for text in (config.prompt, config.negative):
+    for text in (config.prompt, config.negative, config.source_prompt, *[stage.prompt for stage in config.stages]):
         prior.check(text)
     first_time = compilation_ahead()
     _rehearse(config, prior)
+    _check_image(config)
     run, console = Run.create(config, list(command), out), console or Console()
     if first_time:
         console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
@@ -107,7 +113,7 @@ def last_scene(run: Run) -> tuple[Scene | None, int]:
     if checkpoint is None:
         return None, 0
     scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
-    scene.load_state_dict(_scene_tensors(checkpoint))
+    scene.load_state_dict(_tensors(checkpoint, "scene"))
     return scene.eval(), checkpoint.stage
 
 
@@ -121,13 +127,15 @@ def carry_through(run: Run, prior: Prior, console: Console) -> Run:
 
 def build_prior(config: RunConfig) -> Prior:
     """The prior that a configuration names."""
-    return _build("priors", config.prior, device=device_of(config), seed=config.seed)
+    prior = config.prior
+    return build("priors", prior.name, prior.options, "prior", device=device_of(config), seed=config.seed)
 
 
 def build_scene(config: RunConfig, stage: int, device: torch.device) -> Scene:
     """A fresh scene as the given stage has it (its own, or that of the nearest stage before it)."""
     index = max(i for i in range(stage + 1) if config.stages[i].scene is not None)
-    return _build("scenes", config.stages[index].scene, device=device, seed=config.seed)
+    scene = config.stages[index].scene
+    return build("scenes", scene.name, scene.options, "scene", device=device, seed=config.seed)
 
 
 def device_of(config: RunConfig) -> torch.device:
@@ -143,19 +151,44 @@ def device_of(config: RunConfig) -> torch.device:
     return device
 
 
-def _build(kind: str, component: Component, **supplied: Any) -> Any:
-    """A component with its options and those of the engine's own arguments that it takes."""
-    factory = find(kind, component.name, kind)
-    takes = inspect.signature(factory).parameters
-    return factory(**component.options, **{key: value for key, value in supplied.items() if key in takes})
-
-
 def _rehearse(config: RunConfig, prior: Prior) -> None:
     """Build every part once, so that a mistake in the last stage shows before the first one runs."""
     for index, stage in enumerate(config.stages):
         find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
         check_needs(stage, prior, rehearse_objective(stage), f"stages.{index}")
+        reward_of(stage, prior)
         check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
+
+
+def _check_image(config: RunConfig) -> None:
+    if config.image:
+        open_picture(config.image)
+        if not any(takes(stage, "image") for stage in config.stages):
+            raise UserError("image: this recipe uses no picture; choose one that does, such as --recipe isd")
+
+
+def reference_picture(run: Run, prior: Prior) -> torch.Tensor | None:
+    """The picture that methods with an image prompt are shown, `[3,H,W]`, or None where no stage has one.
+
+    It is the user's, or the front view that the prior itself draws for the prompt and the seed; reference.png keeps it.
+    """
+    config, path = run.config, run.folder / "reference.png"
+    stage = next((stage for stage in config.stages if takes(stage, "image")), None)
+    if stage is None:
+        return None
+    if not path.is_file():
+        save_picture(open_picture(config.image) if config.image else _drawn(config, stage, prior), path)
+    return open_picture(path).to(prior.device)
+
+
+@torch.no_grad()
+def _drawn(config: RunConfig, stage: StageConfig, prior: Prior) -> torch.Tensor:
+    size = max(stage.size for stage in config.stages)
+    front, white = orbit([0.0], 15.0, size=size).to(prior.device), torch.ones(1, 3, device=prior.device)
+    prompt = stage_conditions(stage, prior, config.prompt, config.negative, front, white)
+    like = prior.encode(torch.zeros(1, 3, size, size, device=prior.device))
+    scale = stage.objective.options.get("guidance", 7.5)
+    return prior.decode(sample(prior, prompt, like, generator(config.seed, "reference"), scale=scale))[0]
 
 
 def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignals) -> Scene:
@@ -165,11 +198,13 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
     rollbacks = 0
     stage_index = checkpoint.stage if checkpoint else 0
     scene, progress = _restore(run, checkpoint, stage_index, prior.device)
+    image = reference_picture(run, prior)
     while True:
         stage = config.stages[stage_index]
         try:
             for step in optimize(
-                stage, scene, prior, config.prompt, config.negative, config.seed, stage_index, progress
+                stage, scene, prior, stage.prompt or config.prompt, config.negative, config.seed, stage_index, progress,
+                config.source_prompt, image,
             ):
                 last = progress.step == stage.steps
                 console.step(stage_index, step)
@@ -197,17 +232,21 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
         stage_index += 1
         if stage_index == len(config.stages):
             return scene
+        before, previous = scene, progress
         if config.stages[stage_index].scene is not None:
             scene = build_scene(config, stage_index, prior.device)
         progress = Progress(make_optimizer(scene))
+        if takes(config.stages[stage_index], "source"):
+            progress.source = previous.source or frozen(before)
 
 
 def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> tuple[Scene, Progress]:
     scene = build_scene(run.config, stage, device)
+    source = _source(run.config, checkpoint, stage, device)
     if checkpoint is None:
-        return scene, Progress(make_optimizer(scene))
-    scene.load_state_dict(_scene_tensors(checkpoint))
-    progress = Progress(make_optimizer(scene), checkpoint.step)
+        return scene, Progress(make_optimizer(scene), source=source)
+    scene.load_state_dict(_tensors(checkpoint, "scene"))
+    progress = Progress(make_optimizer(scene), checkpoint.step, source=source)
     restore_optimizer(progress.optimizer, checkpoint.tensors)
     progress.skipped = int(checkpoint.counters["skipped"])
     progress.collapsed = int(checkpoint.counters["collapsed"])
@@ -216,16 +255,34 @@ def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, device: torch.
     return scene, progress
 
 
+def _source(config: RunConfig, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> Scene | None:
+    """What a stage edits: the scene as it was when the first of the editing stages in a row began."""
+    if not takes(config.stages[stage], "source"):
+        return None
+    while stage > 0 and takes(config.stages[stage], "source"):
+        stage -= 1
+    source = build_scene(config, stage, device)
+    if checkpoint is not None:
+        source.load_state_dict(_tensors(checkpoint, "source"))
+    return frozen(source)
+
+
 def _save(run: Run, stage: int, scene: Scene, progress: Progress) -> None:
     tensors = {f"scene.{name}": value for name, value in scene.state_dict().items()}
+    if progress.source is not None:
+        tensors |= {f"source.{name}": value for name, value in progress.source.state_dict().items()}
     tensors |= optimizer_tensors(progress.optimizer)
     run.save_checkpoint(Checkpoint(stage, progress.step, tensors, progress.counters()))
 
 
-def _scene_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    return {
-        name.removeprefix("scene."): value for name, value in checkpoint.tensors.items() if name.startswith("scene.")
-    }
+def frozen(scene: Scene) -> Scene:
+    """A copy of a scene that no step changes: what an edit starts from."""
+    return copy.deepcopy(scene).eval().requires_grad_(False)  # type: ignore[attr-defined]
+
+
+def _tensors(checkpoint: Checkpoint, part: str) -> dict[str, torch.Tensor]:
+    prefix = f"{part}."
+    return {key.removeprefix(prefix): value for key, value in checkpoint.tensors.items() if key.startswith(prefix)}
 
 
 PREVIEW_GREY = 0.9

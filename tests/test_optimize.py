@@ -131,3 +131,16 @@ def test_progress_counts_what_the_prior_is_asked() -> None:
     progress = Progress(make_optimizer(scene))
     list(run(scene, stage("steps=3", "objective.guidance=7.5"), progress))
     assert progress.evaluations == 3 * 2 * 2
+
+
+def test_an_edit_sees_its_source_and_both_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a grey picture, DDS from blue to red with equal spreads moves by red - blue and stays there: grey is kept.
+    Catches exchanged prompts, and a source that moves along."""
+    source, scene = Picture(), Picture()
+    prior = Analytic(means=[RED, [0.9, -0.9, -0.7]], stds=[0.3, 0.3], prompts={"red": [1.0, 0.0], "pink": [0.0, 1.0]})
+    progress = Progress(make_optimizer(scene), source=source)
+    settings = stage("steps=150", "objective={name: dds, guidance: 1}", "lr={0: 1, 1: 0}")
+    list(optimize(settings, scene, prior, "red", "", 0, 0, progress, source_prompt="pink"))
+    moved = torch.tensor([1.0 - 0.9, -1.0 + 0.9, -1.0 + 0.7]) / 2
+    assert torch.allclose(scene.rgb.mean((1, 2)), 0.5 + moved, atol=0.01)
+    assert torch.equal(source.rgb, Picture().rgb) and source.rgb.grad is None

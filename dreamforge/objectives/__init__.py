@@ -6,10 +6,12 @@ from dreamforge.objectives.bsd import bsd
 from dreamforge.objectives.cds import cds
 from dreamforge.objectives.csd import csd
 from dreamforge.objectives.csm import csm
+from dreamforge.objectives.dds import dds
 from dreamforge.objectives.hifa import hifa
 from dreamforge.objectives.ism import ism
 from dreamforge.objectives.mvdream import mvdream
 from dreamforge.objectives.nfsd import nfsd
+from dreamforge.objectives.pds import pds
 from dreamforge.objectives.rfds import rfds
 from dreamforge.objectives.sdi import sdi
 from dreamforge.objectives.sds import sds
@@ -24,10 +26,12 @@ OBJECTIVES = {
     "cds": Method(cds, "4", {"guidance"}),
     "csd": Method(csd, "2, or 3 while annealed", {"guidance"}),
     "csm": Method(csm, "2 + t / stride", {"guidance", "inversion"}),
+    "dds": Method(dds, "4", {"guidance", "source"}),
     "hifa": Method(hifa, "2 x steps", {"guidance"}),
     "ism": Method(ism, "3 + t / stride", {"guidance", "inversion"}),
     "mvdream": Method(mvdream, "2", {"guidance", "multi-view"}),
     "nfsd": Method(nfsd, "3", {"guidance"}),
+    "pds": Method(pds, "4", {"guidance", "source"}),
     "rfds": Method(rfds, "2 + reversals", {"guidance"}),
     "sdi": Method(sdi, "2 + 2 t / stride", {"guidance", "inversion"}),
     "sds_bridge": Method(sds_bridge, "2", {"guidance"}),

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import Weight, ddim_step, less_noisy
+from dreamforge.objectives.paths import Weight, less_noisy
 from dreamforge.priors.guidance import guided
+from dreamforge.priors.sampling import ddim_step
 from dreamforge.schedules import Scheduled, value_at
 
 PUBLISHED_GUIDANCE = {0: 101.0, 1: 51.0}

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import invert, sigma_bar, unconditional
+from dreamforge.objectives.paths import invert, unconditional
+from dreamforge.priors.sampling import sigma_bar
 
 
 def csm(

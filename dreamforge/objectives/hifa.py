@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from functools import partial
 
-from dreamforge.components import Count
-from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import ddim_step
+from torch import Generator, Tensor
+
+from dreamforge.components import Count, NonNegative
+from dreamforge.contracts import Distilled, Prior, PromptConditions, Views
 from dreamforge.priors.guidance import guided
+from dreamforge.priors.pixels import fitted
+from dreamforge.priors.sampling import denoise
 
 
 def hifa(
     z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions,
-    *, guidance: float = 100.0, steps: Count = 4, scale: float = 0.05, generator: torch.Generator,
+    *, guidance: float = 100.0, steps: Count = 4, scale: float = 0.05, image_weight: NonNegative = 0.1,
+    rendered: Views, generator: Generator,
 ) -> Distilled:
-    """HiFA (arXiv 2305.18766), latent part: g = c (z - z0_hat), z0_hat denoised from z_t in several DDIM steps.
+    """HiFA (arXiv 2305.18766): g = c (z - z0_hat), and on the picture c k (x - D(z0_hat)); z0_hat from several steps.
 
-    The steps (eta = 1: each draws new noise) go down from t at equal spacing; one step is SDS with weight
-    c sigma_bar_t. c: `scale`. Meant for timesteps that fall as the root of progress from 0.98 to 0.3. Left out: the
-    term on the decoded picture (an objective sees the latent alone) and the regularizers, which belong to scenes.
-    Two evaluations a view for each step, in sequence.
+    z0_hat is denoised from z_t in DDIM steps (eta = 1: each draws new noise) at equal spacing from t down; one step is
+    SDS with weight c sigma_bar_t. c: `scale`. k: `image_weight`; D decodes. Meant for timesteps that fall as the root
+    of progress from 0.98 to 0.3 (`annealed`, power 0.5), and with the field's penalty "z_variance" at 3, ramped up over
+    half of the stage. Two evaluations a view for each step, in sequence, and one decoding.
     """
-    z_t, here = prior.noise.add(z, eps, t), t
-    for step in range(1, steps):
-        there = t * (steps - step) // steps
-        fresh = torch.randn(z.shape, generator=generator).to(z)
-        z_t = ddim_step(prior.noise, z_t, guided(prior, z_t, here, prompt, guidance), here, there, fresh)
-        here = there
-    return Distilled(grad=scale * (z - prior.noise.clean(z_t, guided(prior, z_t, here, prompt, guidance), here)))
+    predict = partial(guided, prior, prompt=prompt, scale=guidance)
+    clean = denoise(prior.noise, predict, prior.noise.add(z, eps, t), t, steps, generator)
+    if not image_weight:
+        return Distilled(grad=scale * (z - clean))
+    picture = fitted(prior.decode(clean), rendered.rgb)
+    return Distilled(grad=scale * (z - clean), rgb=scale * image_weight * (rendered.rgb - picture))

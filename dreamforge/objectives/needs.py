@@ -41,10 +41,18 @@ NEEDS = {
         "gradients through the prior's network", lambda stage, prior: "gradient" in provides(prior),
         "choose another prior",
     ),
+    "image": Need(
+        "a prior that takes image prompts", lambda stage, prior: "image" in provides(prior),
+        "choose one such as toyworld, or a checkpoint with an IP-Adapter",
+    ),
+    "reward": Need(
+        "a reward to choose by", lambda stage, prior: stage.reward is not None, "name one, such as reward=prior"
+    ),
+    "source": Need("the scene as it was, to edit"),
     "inversion": Need("a deterministic path through noise levels"),
     "learned score": Need("phi, which learns the score of the renders"),
 }
-"""Inversion and the learned score are there for every prior; they are named because they cost time."""
+"""Sources, inversion and the learned score are there for every prior; they are named for what they ask and cost."""
 
 
 def method_of(name: str) -> Method:

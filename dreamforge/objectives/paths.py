@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
@@ -10,39 +9,15 @@ from torch import Tensor
 
 from dreamforge.contracts import Prior, PromptConditions
 from dreamforge.priors.noise import NoiseProcess
+from dreamforge.priors.sampling import Predict, ddim_step
 
 Weight = Literal["sigma2", "uniform"]
 """The weightings that `NoiseProcess.weight` knows."""
 
 
-def sigma_bar(noise: NoiseProcess, t: Tensor, like: Tensor) -> Tensor:
-    """sigma_t / alpha_t, the noise per unit of signal, shaped `[B,1,...]` to multiply `like` `[B,...]`."""
-    alpha, sigma = noise.alpha_sigma(t, like)
-    return sigma / alpha
-
-
 def less_noisy(noise: NoiseProcess, t: Tensor, fraction: float) -> Tensor:
     """The timesteps a fraction of T below `t` `[B]`, at least 0."""
     return (t - round(fraction * noise.steps)).clamp(min=0)
-
-
-def ddim_step(
-    noise: NoiseProcess, z_t: Tensor, eps: Tensor, t: Tensor, to: Tensor, fresh: Tensor | None = None
-) -> Tensor:
-    """From z_t at timesteps `t` to timesteps `to`, along the straight line that `eps` points out.
-
-    With z_bar = z_t / alpha_t this is Euler's z_bar_to = z_bar_t + (sigma_bar_to - sigma_bar_t) eps, toward either
-    more or less noise. `fresh` noise makes it DDIM's eta = 1, toward less noise only: the ancestral step of DDPM.
-    """
-    kept = eps
-    if fresh is not None:
-        ratio = sigma_bar(noise, to, z_t) / sigma_bar(noise, t, z_t)
-        kept = ratio * eps + (1 - ratio**2).sqrt() * fresh
-    return noise.add(noise.clean(z_t, eps, t), kept, to)
-
-
-Predict = Callable[[Tensor, Tensor], Tensor]
-"""(z_t, t) -> eps."""
 
 
 def unconditional(prior: Prior, prompt: PromptConditions) -> Predict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import sigma_bar
 from dreamforge.priors.guidance import guided
+from dreamforge.priors.sampling import sigma_bar
 
 
 def sjc(

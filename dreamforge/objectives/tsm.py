@@ -6,8 +6,9 @@ from torch import Tensor
 
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.objectives.paths import ddim_step, invert, less_noisy, sigma_bar, unconditional
+from dreamforge.objectives.paths import invert, less_noisy, unconditional
 from dreamforge.priors.guidance import guided
+from dreamforge.priors.sampling import ddim_step, sigma_bar
 
 
 def tsm(

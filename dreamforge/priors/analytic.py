@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from dreamforge.cameras import Cameras
+from dreamforge.components import NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError, did_you_mean
-from dreamforge.priors.mixture import mixture_epsilon
+from dreamforge.priors.mixture import mixture_epsilon, observation_log_weights
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace
 
@@ -19,10 +20,13 @@ class Analytic(PixelSpace):
     """A mixture of K isotropic Gaussians N(m_k, rho_k² I) whose prompts choose the components' weights.
 
     means: K points of C numbers each; a latent is `[B,C]` or `[B,C,H,W]` (a mean is then a plain colour in [-1,1]).
-    stds: K standard deviations. prompts: text -> K weights; the empty prompt weighs all alike.
+    stds: K standard deviations. prompts: text -> K weights; the empty prompt weighs all alike. An image prompt
+    `[C,H,W]` is taken as an observation of the mean, in its average over the pixels, with noise of standard deviation
+    `image_std` on each number.
     """
 
     device = torch.device("cpu")
+    provides = frozenset({"guidance", "gradient", "image"})
 
     def __init__(
         self,
@@ -30,6 +34,7 @@ class Analytic(PixelSpace):
         means: list[list[float]] = ((0.0, 0.0, 0.0),),  # type: ignore[assignment]
         stds: list[float] = (0.5,),  # type: ignore[assignment]
         prompts: dict[str, list[float]] | None = None,
+        image_std: NonNegative = 0.5,
         noise: NoiseProcess | None = None,
     ) -> None:
         if len(means) != len(stds):
@@ -37,6 +42,7 @@ class Analytic(PixelSpace):
         self.noise = noise or NoiseProcess.stable_diffusion()
         dtype = self.noise.alphas.dtype
         self.means, self.stds = torch.tensor(means, dtype=dtype), torch.tensor(stds, dtype=dtype)
+        self.image_std = image_std
         self.prompts = {"": [1.0] * len(stds), **(prompts or {})}
 
     def check(self, prompt: str) -> None:
@@ -45,11 +51,19 @@ class Analytic(PixelSpace):
             raise UserError(f"the analytic prior does not know {prompt!r}{did_you_mean(prompt, self.prompts)}")
 
     def condition(
-        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+        self,
+        prompts: Sequence[str],
+        cameras: Cameras | None = None,
+        background: Tensor | None = None,
+        image: Tensor | None = None,
     ) -> Condition:
         """What to tell the model; see `dreamforge.contracts.Prior`."""
         rows = [self.prompts.get(prompt, self.prompts[""]) for prompt in prompts]
-        return Condition(torch.tensor(rows, dtype=self.means.dtype).log())
+        log_weights = torch.tensor(rows, dtype=self.means.dtype).log()
+        if image is not None:
+            colors = (2 * image.to(self.means) - 1).mean((-2, -1)).view(-1, 1, self.means.shape[1])
+            log_weights = log_weights + observation_log_weights(colors, self.means, self.image_std)
+        return Condition(log_weights)
 
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
         """The noise under each condition; see `dreamforge.contracts.Prior`."""

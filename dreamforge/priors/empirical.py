@@ -18,7 +18,7 @@ from dreamforge.cameras import Cameras
 from dreamforge.components import Count, NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError
-from dreamforge.priors.mixture import PictureMixture
+from dreamforge.priors.mixture import Bank, PictureMixture
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.rendering.background import composite
 from dreamforge.samplers import read_transforms
@@ -29,8 +29,11 @@ class Empirical(PictureMixture):
 
     folder: RGBA pictures and transforms.json (`dreamforge toyworld bank` writes one). neighbours: how many of the
     nearest views are in the mixture. bandwidth: standard deviation about each picture, in units of z.
-    Prompts are ignored, since the folder is what is wanted; without cameras every picture counts.
+    Prompts are ignored, since the folder is what is wanted; without cameras every picture counts. An image prompt
+    changes nothing: all the pictures show one object, so what its front looks like favours none of them.
     """
+
+    provides = frozenset({"guidance", "gradient", "image"})
 
     def __init__(self, *, folder: str = "", neighbours: Count = 8, bandwidth: NonNegative = 0.02) -> None:
         self.noise = NoiseProcess.stable_diffusion()
@@ -42,7 +45,11 @@ class Empirical(PictureMixture):
         """Any prompt will do: it is not used."""
 
     def condition(
-        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+        self,
+        prompts: Sequence[str],
+        cameras: Cameras | None = None,
+        background: Tensor | None = None,
+        image: Tensor | None = None,
     ) -> Condition:
         """What to tell the model; see `dreamforge.contracts.Prior`."""
         count = len(prompts)
@@ -58,7 +65,7 @@ class Empirical(PictureMixture):
                 flat = torch.nn.functional.interpolate(rgba.flatten(0, 1), size=size, mode="area")
                 rgba = flat.view(count, -1, *flat.shape[1:])
         background = torch.ones(count, 3) if background is None else background
-        return Condition(2 * composite(rgba, background[:, None]) - 1)
+        return Condition(Bank(2 * composite(rgba, background[:, None]) - 1))
 
 
 def _premultiplied(file: Path) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,8 +39,23 @@ def mixture_epsilon(
     return sigma * torch.einsum("bk,bkd->bd", share, residual).view_as(z_t)
 
 
+def observation_log_weights(observed: Tensor, expected: Tensor, std: float) -> Tensor:
+    """log p(observed | component k) up to a constant: what is expected of each, and noise of `std` on each number.
+
+    observed: an image prompt `[...,1,D]` or `[D]`. expected: `[K,D]`. Returns `[...,K]`.
+    """
+    return -0.5 * (observed - expected).square().sum(-1) / std**2
+
+
+class Bank(NamedTuple):
+    """What a mixture of pictures is told: their middles `[B,K,3,H,W]` in [-1,1], and log weights `[B,K]` or one."""
+
+    pictures: Tensor
+    log_weights: Tensor | float = 0.0
+
+
 class PictureMixture(PixelSpace):
-    """A prior whose conditions are banks of pictures `[B,K,3,H,W]` in [-1,1], each the middle of a Gaussian.
+    """A prior whose conditions are banks of pictures, each the middle of a Gaussian.
 
     bandwidth: their standard deviation. joint: the views of a batch show one object, so they share the picture's index.
     """
@@ -53,6 +69,6 @@ class PictureMixture(PixelSpace):
         """The exact noise under each condition; see `dreamforge.contracts.Prior`."""
         alpha, sigma = self.noise.alpha_sigma(t, z_t)
         return [
-            mixture_epsilon(z_t, alpha, sigma, condition.data, self.bandwidth, 0.0, self.joint)
-            for condition in conditions
+            mixture_epsilon(z_t, alpha, sigma, bank.pictures, self.bandwidth, bank.log_weights, self.joint)
+            for bank in [condition.data for condition in conditions]
         ]

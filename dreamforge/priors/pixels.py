@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -15,3 +16,10 @@ class PixelSpace:
     def decode(self, z: Tensor) -> Tensor:
         """Back to [0,1], clamped."""
         return (0.5 * z + 0.5).clamp(0, 1)
+
+
+def fitted(picture: Tensor, like: Tensor) -> Tensor:
+    """Pictures `[B,C,h,w]` resized to the height and width of `like` `[B,C,H,W]`."""
+    if picture.shape[2:] == like.shape[2:]:
+        return picture
+    return torch.nn.functional.interpolate(picture, size=like.shape[2:], mode="bilinear", antialias=True)

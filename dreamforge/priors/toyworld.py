@@ -18,13 +18,14 @@ from dreamforge.cameras import Cameras, orbit
 from dreamforge.components import Count, NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError
-from dreamforge.priors.mixture import PictureMixture
+from dreamforge.priors.mixture import Bank, PictureMixture, observation_log_weights
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.rendering.background import composite
 from dreamforge.toyworld.captions import Description, UnknownWords, parse, vocabulary
 from dreamforge.toyworld.raycast import render
 from dreamforge.toyworld.world import Instance, instance
 
+SEEN = 32  # pixels a side at which image prompts are compared
 VIEW_AZIMUTHS = {"front": (-45, 45), "side": (45, 135), "back": (135, 225), "overhead": (0, 360)}
 
 
@@ -35,6 +36,10 @@ class ToyWorld(PictureMixture):
     is the world's unconditional model, one instance of every noun. multiview: the views of a batch show one and the
     same instance (as in MVDream), so that they cannot disagree on which. size: pixels, used without cameras only,
     where a view word ("front view") or else the whole circle decides what is rendered.
+
+    An image prompt is taken as an observation of the front (azimuth 0, elevation 15) of the instance on white, with
+    noise of standard deviation `image_std` on each number of a 32 x 32 picture in [-1,1]; the answer is the exact
+    posterior given it too. It says nothing of which of the views without cameras a picture is.
     """
 
     def __init__(
@@ -45,12 +50,13 @@ class ToyWorld(PictureMixture):
         bandwidth: NonNegative = 0.02,
         multiview: bool = True,
         size: Count = 64,
+        image_std: NonNegative = 0.5,
     ) -> None:
         self.noise = NoiseProcess.stable_diffusion()
         self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
-        self.joint, self.size = multiview, size
-        self.provides = frozenset({"guidance", "gradient", *(["multi-view"] if multiview else [])})
-        self._objects = functools.cache(self._draw_objects)
+        self.joint, self.size, self.image_std = multiview, size, image_std
+        self.provides = frozenset({"guidance", "gradient", "image", *(["multi-view"] if multiview else [])})
+        self._objects, self._fronts = functools.cache(self._draw_objects), functools.cache(self._draw_fronts)
         self._read = functools.cache(_parse)
 
     def check(self, prompt: str) -> None:
@@ -58,19 +64,40 @@ class ToyWorld(PictureMixture):
         self._read(prompt)
 
     def condition(
-        self, prompts: Sequence[str], cameras: Cameras | None = None, background: Tensor | None = None
+        self,
+        prompts: Sequence[str],
+        cameras: Cameras | None = None,
+        background: Tensor | None = None,
+        image: Tensor | None = None,
     ) -> Condition:
         """What to tell the model; see `dreamforge.contracts.Prior`."""
         background = torch.ones(len(prompts), 3) if background is None else background
+        said = [replace(self._read(prompt), view=None) for prompt in prompts]  # the cameras say the view
         if cameras is None:
             rgba = torch.cat([self._every_view(self._read(prompt)) for prompt in prompts])
+        elif len(set(said)) == 1:
+            rgba = render(self._objects(said[0]), cameras)
         else:
-            said = [replace(self._read(prompt), view=None) for prompt in prompts]  # the cameras say the view
-            if len(set(said)) == 1:
-                rgba = render(self._objects(said[0]), cameras)
-            else:
-                rgba = torch.cat([render(self._objects(d), cameras[i : i + 1]) for i, d in enumerate(said)])
-        return Condition(2 * composite(rgba, background[:, None]) - 1)
+            rgba = torch.cat([render(self._objects(d), cameras[i : i + 1]) for i, d in enumerate(said)])
+        weights = 0.0 if image is None else self._seen(image, said)
+        if isinstance(weights, Tensor):  # where every view is a component, the views are the outer index
+            weights = weights.repeat(1, rgba.shape[1] // weights.shape[1])
+        return Condition(Bank(2 * composite(rgba, background[:, None]) - 1, weights))
+
+    def _seen(self, image: Tensor, said: Sequence[Description]) -> Tensor:
+        """Log weights `[B,K]` of each picture's instances given the image prompts."""
+        pictures = image if image.dim() == 4 else image.expand(len(said), *image.shape)
+        small = torch.nn.functional.interpolate(pictures, size=(SEEN, SEEN), mode="bilinear", antialias=True)
+        observed = (2 * small - 1).flatten(1)
+        weights = torch.stack(
+            [observation_log_weights(row, self._fronts(one), self.image_std) for row, one in zip(observed, said, strict=True)]
+        )
+        return weights.sum(0, keepdim=True).expand_as(weights) if self.joint and image.dim() == 4 else weights
+
+    def _draw_fronts(self, said: Description) -> Tensor:
+        """Each instance's front on white in [-1,1], `[K,D]`."""
+        rgba = render(self._objects(said), orbit([0.0], 15.0, size=SEEN))[0]
+        return (2 * composite(rgba, torch.ones(len(rgba), 3)) - 1).flatten(1)
 
     def _draw_objects(self, said: Description) -> list[Instance]:
         if said.noun is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from dreamforge.contracts import Condition, Prior
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess, Prediction
+from dreamforge.priors.pixels import PixelSpace
 
 F64 = torch.float64
 
@@ -40,6 +41,11 @@ def gaussian(std: float, noise: NoiseProcess | None = None) -> Analytic:
     return Analytic(means=[[1.0, -2.0]], stds=[std], noise=noise or NoiseProcess.stable_diffusion(dtype=F64))
 
 
+def gaussian_colors(std: float) -> Analytic:
+    """The prior of plain pictures of one colour, N((0.4,-0.6,0.1), std²) in every pixel."""
+    return Analytic(means=[[0.4, -0.6, 0.1]], stds=[std], noise=NoiseProcess.stable_diffusion(dtype=F64))
+
+
 MEAN = torch.tensor([1.0, -2.0], dtype=F64)
 
 
@@ -58,7 +64,7 @@ def slope(bar: Tensor, std: float) -> Tensor:
     return bar / (std**2 + bar**2)
 
 
-class Network:
+class Network(PixelSpace):
     """A prior that is a random two-layer network, different for each prompt. Remembers (t, prompts) of each call."""
 
     device = torch.device("cpu")
@@ -86,7 +92,7 @@ class Network:
         return self.predict(z_t, t, [Condition(prompt)])[0]
 
 
-class Perfect:
+class Perfect(PixelSpace):
     """A prior that recognizes the noise in z exactly, whatever the prompt."""
 
     device = torch.device("cpu")
@@ -102,7 +108,7 @@ class Perfect:
         return [(z_t - alpha * self.z) / sigma] * len(conditions)
 
 
-class Reparametrized:
+class Reparametrized(PixelSpace):
     """The denoiser of another prior behind a network that predicts something else, flow matching at equal
     noise-to-signal ratio included."""
 

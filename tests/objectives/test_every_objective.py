@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dreamforge import config
 from dreamforge.components import KINDS
-from dreamforge.contracts import Distilled, Prior
+from dreamforge.contracts import Distilled, Prior, Source, Views
 from dreamforge.objectives import OBJECTIVES
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess
@@ -32,10 +32,22 @@ SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})
 
 def ask(name: str, z: Tensor, prior: Prior, prompts: Any = None, **options: Any) -> Distilled:
     objective: Callable[..., Distilled] = OBJECTIVES[name].function
-    options |= {"progress": 0.3, "generator": seeded(), "weight": "uniform"}
+    options = {**supply(z, prior, prompts), "weight": "uniform", **options}
     known = inspect.signature(objective).parameters
     chosen = {key: value for key, value in options.items() if key in known}
     return objective(z, T, draw(*z.shape, seed=1).to(z), prior, prompts or conditions(prior, 4), **chosen)
+
+
+def supply(z: Tensor, prior: Prior, prompts: Any = None) -> dict[str, Any]:
+    """What the engine gives: a source beside z, views as if z were pictures."""
+    prompts = prompts or conditions(prior, 4)
+    rgb = z.sigmoid()
+    return {
+        "progress": 0.3,
+        "generator": seeded(),
+        "rendered": Views(rgb, rgb[:, :1], rgb[:, :1]),
+        "source": Source(z + draw(*z.shape, seed=5).to(z), prompts),
+    }
 
 
 def mixture(channels: int, dtype: torch.dtype = F64) -> Analytic:
@@ -78,7 +90,9 @@ def test_a2_gradients_do_not_depend_on_what_the_network_predicts(
 def test_t_gen_1_a21_a_prior_that_sees_the_noise_asks_for_nothing(name: str) -> None:
     """Catches unequal coefficients of predictions and noise, and a z_t noised otherwise than said."""
     z = draw(4, 3, 2, 2)
-    assert torch.allclose(ask(name, z, Perfect(z)).grad, 0 * z, atol=1e-9)
+    prior = Perfect(z)
+    grad = ask(name, z, prior, source=Source(z, conditions(prior, 4))).grad
+    assert torch.allclose(grad, 0 * z, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

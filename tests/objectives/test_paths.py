@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 import torch
 
-from dreamforge.objectives.paths import ddim_step, invert, less_noisy
+from dreamforge.objectives.paths import invert, less_noisy
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.guidance import guided
 from dreamforge.priors.noise import NoiseProcess
+from dreamforge.priors.sampling import ddim_step
 from tests.conftest import conditions
 from tests.objectives.networks import F64, MEAN, Network, bars, draw, free, gaussian, noise_from_zero
 

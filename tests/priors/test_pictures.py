@@ -27,7 +27,7 @@ def picture(prompt: str, seed: int) -> torch.Tensor:
 
 
 def test_the_bank_is_instances_seen_from_the_steps_own_cameras_and_backgrounds() -> None:
-    bank = ToyWorld(seed=2, instances=3).condition(["a red car, front view", "a red car, side view"], CAMERAS, BEHIND).data
+    bank = ToyWorld(seed=2, instances=3).condition(["a red car, front view", "a red car, side view"], CAMERAS, BEHIND).data.pictures
     assert bank.shape == (2, 3, 3, 24, 24)
     for k in range(3):
         assert torch.allclose(bank[:, k], picture("a red car", 6 + k), atol=1e-6)
@@ -56,8 +56,8 @@ def test_views_of_a_batch_share_their_instance_unless_told_otherwise() -> None:
 
 def test_the_empty_prompt_is_one_of_every_noun_and_view_words_stand_in_for_cameras() -> None:
     prior = ToyWorld(instances=2, size=16)
-    assert prior.condition([""], CAMERAS[:1], BEHIND[:1]).data.shape[1] == len(vocabulary()["noun"])
-    front, back = (prior.condition([f"a corgi, {view} view"]).data for view in ("front", "back"))
+    assert prior.condition([""], CAMERAS[:1], BEHIND[:1]).data.pictures.shape[1] == len(vocabulary()["noun"])
+    front, back = (prior.condition([f"a corgi, {view} view"]).data.pictures for view in ("front", "back"))
     assert front.shape == back.shape == (1, 16, 3, 16, 16) and not torch.equal(front, back)
 
 
@@ -83,13 +83,13 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_answers_with_its_nearest_views_on_the_steps_background(folder: Path) -> None:
     prior = Empirical(folder=str(folder), neighbours=2)
-    bank = prior.condition(["", ""], orbit([95.0, 175.0], 0.0, size=8), BEHIND).data
+    bank = prior.condition(["", ""], orbit([95.0, 175.0], 0.0, size=8), BEHIND).data.pictures
     reds = ((bank[:, :, 0, 0, 6] + 1) / 2 * 255).round()
     assert reds[:, 0].tolist() == [60, 120]  # the nearest comes first
     left = (bank[:, :, :, 0, 0] + 1) / 2
     assert torch.allclose(left, BEHIND[:, None].expand(2, 2, 3), atol=1e-6)
-    assert prior.condition([""], orbit([0.0], 0.0, size=4), BEHIND[:1]).data.shape[-2:] == (4, 4)
-    assert prior.condition([""]).data.shape == (1, 4, 3, 8, 8)
+    assert prior.condition([""], orbit([0.0], 0.0, size=4), BEHIND[:1]).data.pictures.shape[-2:] == (4, 4)
+    assert prior.condition([""]).data.pictures.shape == (1, 4, 3, 8, 8)
 
 
 def test_a_broken_folder_is_one_line(folder: Path) -> None:
