@@ -12,14 +12,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import trimesh
-from PIL import Image
+import numpy as np
+import torch
 from torch import Tensor
-from trimesh.viewer import scene_to_html
 
-from dreamforge.cameras import orbit
-from dreamforge.contracts import Mesh
+from dreamforge.contracts import Mesh, Splats
 from dreamforge.export import Exported
+from dreamforge.export.clean import with_normals
+from dreamforge.kernels.harmonics import Y0
+from dreamforge.kernels.splat import rotation_matrices
 from dreamforge.pictures import encoded
 from dreamforge.runs import write_atomic
 
@@ -39,8 +40,12 @@ a { color: var(--mark); text-decoration: none } a:hover { text-decoration: under
 .facts div { display: flex; gap: 8px } .facts dd { margin: 0; color: var(--ink) }
 .pair { display: grid; gap: 20px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); margin-top: 28px }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 14px; overflow: hidden; margin: 0 }
-.card iframe, .card video, .card > img { display: block; width: 100%; border: 0 }
-.hero iframe, .hero video { aspect-ratio: 1; object-fit: cover }
+.card canvas, .card video, .card > img { display: block; width: 100%; border: 0 }
+.hero canvas, .hero video { aspect-ratio: 1; object-fit: cover }
+canvas { cursor: grab; touch-action: none; outline-offset: -2px } canvas:active { cursor: grabbing }
+.hero figure { position: relative } nav { position: absolute; top: 12px; left: 12px; display: flex; gap: 6px }
+button { font: inherit; font-size: .82rem; color: var(--soft); background: var(--card); border: 1px solid var(--line);
+  border-radius: 999px; padding: 3px 12px; cursor: pointer } button[aria-pressed=true] { color: var(--mark); border-color: var(--mark) }
 figcaption { padding: 10px 14px; color: var(--soft); font-size: .88rem }
 .views { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)) }
 .views div { display: flex } .views img { width: 50%; display: block }
@@ -49,21 +54,7 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 14p
 summary { cursor: pointer; font-weight: 600; margin-top: 48px }
 """
 
-# What the viewer that trimesh embeds leaves to do: colours as they are, in sRGB, on the page's own card colour.
-VIEWER_SETUP = """<script>
-renderer.outputEncoding = THREE.sRGBEncoding;
-scene.background = new THREE.Color(matchMedia("(prefers-color-scheme: dark)").matches ? 0x1d1f24 : 0xffffff);
-const frame = () => {
-  requestAnimationFrame(frame);
-  if (!camera) return;  // still loading
-  scene.traverse(part => {
-    const lit = part.isMesh && !part.material.isMeshBasicMaterial && part.material;
-    if (lit) part.material = new THREE.MeshBasicMaterial({ map: lit.map, vertexColors: lit.vertexColors });
-  });
-  render();
-};
-frame();
-</script></body>"""
+NAMES = {"mesh": "Mesh", "surface": "Surface", "splats": "Splats"}
 
 
 def write_report(folder: Path, prompt: str, exported: Exported) -> None:
@@ -72,7 +63,7 @@ def write_report(folder: Path, prompt: str, exported: Exported) -> None:
     facts = json.loads(manifest.read_text()) if manifest.is_file() else {}
     sections = [
         f"<p class=brand>DreamForge</p><h1>{escape(prompt)}</h1>{_facts(folder, facts, exported)}",
-        f"<div class='pair hero'>{_viewer(exported.mesh, prompt)}{_turntable(folder)}</div>",
+        f"<div class='pair hero'>{_viewer(exported, prompt)}{_turntable(folder)}</div>",
         _verification(exported),
         _history(folder),
         _configuration(folder),
@@ -91,7 +82,11 @@ def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
         f"<a href='{escape(os.path.relpath(path, folder))}' download>{escape(path.name)}</a> {path.stat().st_size / 1e6:.1f} MB"
         for path in exported.paths
     )
-    rows = {"files": links, "faces": f"{len(exported.mesh.faces):,}", "vertices": f"{len(exported.mesh.vertices):,}"}
+    rows = {"files": links}
+    if exported.mesh is not None:
+        rows |= {"faces": f"{len(exported.mesh.faces):,}", "vertices": f"{len(exported.mesh.vertices):,}"}
+    if exported.splats is not None:
+        rows["splats"] = f"{len(exported.splats.means):,}"
     if "seconds" in facts:
         rows["time"] = f"{facts['seconds']:.0f} s"
     if "created" in facts:
@@ -99,24 +94,46 @@ def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
     return "<dl class=facts>" + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in rows.items()) + "</dl>"
 
 
-def viewer_html(mesh: Mesh) -> str:
-    """A page with a mesh to turn around, seen a little from its left at first; trimesh brings the viewer."""
-    texture = None if mesh.texture is None else Image.fromarray(mesh.texture)
-    visual = trimesh.visual.TextureVisuals(mesh.uv, material=trimesh.visual.material.PBRMaterial(baseColorTexture=texture))
-    shape = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, visual=visual, process=False)
-    if mesh.uv is None and mesh.colors is not None:
-        shape.visual = trimesh.visual.ColorVisuals(shape, vertex_colors=mesh.colors)
-    scene = trimesh.Scene(shape)
-    scene.camera.fov = (35.0, 35.0)
-    scene.camera_transform = orbit([25.0], 12.0, distance=3.4).c2w[0].double().numpy()
-    return scene_to_html(scene).replace("</body>", VIEWER_SETUP)
-
-
-def _viewer(mesh: Mesh, prompt: str) -> str:
+def _viewer(exported: Exported, prompt: str) -> str:
+    """The 3D view (viewer.js) with its data in the page: it works offline, and so it does when the page is sent on."""
+    mesh, splats = exported.mesh, exported.splats
+    shown = [*(("mesh", "surface") if mesh is not None else ()), *(("splats",) if splats is not None else ())]
+    if not shown:
+        return ""
+    buttons = "".join(f"<button value={name} aria-pressed=false>{NAMES[name]}</button>" for name in shown)
+    data = {"mesh": mesh and _mesh_data(mesh), "splats": splats and _splat_data(splats)}
+    script = (Path(__file__).parent / "viewer.js").read_text()
     return (
-        f"<figure class=card><iframe title='{escape(prompt, quote=True)}' srcdoc='{escape(viewer_html(mesh))}'></iframe>"
-        "<figcaption>The asset: drag to turn, scroll to come closer</figcaption></figure>"
+        f"<figure class=card id=asset><canvas tabindex=0 aria-label='{escape(prompt, quote=True)}, to turn around'></canvas>"
+        f"<nav>{buttons}</nav><figcaption>Drag or use the arrow keys to turn it, scroll to come closer</figcaption></figure>"
+        f"<script type=application/json id=data>{json.dumps(data)}</script><script type=module>{script}</script>"
     )
+
+
+def _mesh_data(mesh: Mesh) -> dict[str, str]:
+    """What viewer.js takes: arrays in base64, the texture as a picture."""
+    data = {"positions": _base64(mesh.vertices, "<f4"), "faces": _base64(mesh.faces, "<u4")}
+    data["normals"] = _base64(with_normals(mesh).normals if mesh.normals is None else mesh.normals, "<f4")
+    if mesh.uv is not None and mesh.texture is not None:
+        data["uv"] = _base64(mesh.uv, "<f4")
+        data["texture"] = "data:image/jpeg;base64," + base64.b64encode(encoded(mesh.texture, "jpeg")).decode()
+    elif mesh.colors is not None:
+        data["colors"] = _base64(np.clip(mesh.colors * 255 + 0.5, 0, 255), "u1")
+    return data
+
+
+def _splat_data(splats: Splats) -> dict[str, Any]:
+    """What viewer.js takes, 12 numbers each: mean, opacity, upper half of the covariance, and the bytes of the colour
+    that does not depend on the view as one number, which a float32 holds exactly."""
+    turns = rotation_matrices(torch.from_numpy(splats.quaternions)).numpy() * splats.scales[:, None]
+    covariance = (turns @ turns.transpose(0, 2, 1))[:, *np.triu_indices(3)]
+    rgb = np.clip((0.5 + Y0 * splats.sh[:, 0]) * 255 + 0.5, 0, 255).astype(np.uint32) @ np.uint32([65536, 256, 1])
+    columns = (splats.means, splats.opacities[:, None], covariance, rgb[:, None], np.zeros((len(rgb), 1)))
+    return {"count": len(rgb), "data": _base64(np.concatenate(columns, axis=1), "<f4")}
+
+
+def _base64(values: np.ndarray, kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
 
 
 def _turntable(folder: Path) -> str:
