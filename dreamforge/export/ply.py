@@ -14,8 +14,9 @@ import torch
 from dreamforge.contracts import Mesh
 from dreamforge.export.checks import beside, checked
 from dreamforge.export.reading import read
+from dreamforge.kernels.raster import sample_texture
 from dreamforge.pictures import encoded
-from dreamforge.rendering.raster import sample_texture
+from dreamforge.rendering.raster import texture_image
 from dreamforge.runs import write_atomic
 
 
@@ -34,7 +35,8 @@ def save(mesh: Mesh, path: Path, name: str, image: str = "png") -> None:
         comments.append(f"TextureFile {picture.name}")
         fields += [("s", "<f4"), ("t", "<f4")]
         columns.append(mesh.uv)
-        colors = sample_texture(mesh.texture, torch.from_numpy(mesh.uv.T[None, :, None]))[0, :, 0].T.numpy()
+        uv = torch.from_numpy(np.ascontiguousarray(mesh.uv.T, np.float32))[None, :, None]
+        colors = sample_texture(texture_image(mesh.texture), uv)[0, :, 0].T.numpy()
     if colors is not None:
         fields += [(key, "u1") for key in ("red", "green", "blue")]
         columns.append(np.clip(colors * 255 + 0.5, 0, 255))
