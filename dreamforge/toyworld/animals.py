@@ -165,7 +165,7 @@ def pig(rng: Rng, tint: Tint) -> Figure:
     return Figure(
         body + moved(head, (0, 0.98, 0.52)),
         Wear((0, 1.34, 0.5), 0.25, eyes=(0, 1.11, 0.9), gaze=0.2, neck=(0, 0.74, 0.36), girth=0.42),
-        seat=(0, 1.08, -0.3),
+        seat=Room((0, 1.08, -0.3)),
     )
 
 
@@ -189,7 +189,7 @@ def sheep(rng: Rng, tint: Tint) -> Figure:
     return Figure(
         parts + moved(head, (0, 1.08, 0.52)),
         Wear((0, 1.5, 0.54), 0.24, eyes=(0, 1.11, 0.84), gaze=0.15, neck=(0, 0.8, 0.42), girth=0.3),
-        seat=(0, 1.26, -0.2),
+        seat=Room((0, 1.26, -0.2)),
     )
 
 
@@ -221,7 +221,7 @@ def turtle(rng: Rng, tint: Tint) -> Figure:
     return Figure(
         parts,
         Wear((0, 1.0, 0.8), 0.2, eyes=(0, 0.8, 1.12), gaze=0.16, neck=(0, 0.49, 0.66), girth=0.22),
-        seat=(0, 0.3 + tall, -0.12),
+        seat=Room((0, 0.3 + tall, -0.12)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    COLORS, CREAM, GLASS, GOLD, GRASS, LEAF_DARK, RGB, WHITE, WOOD, Figure, Tint, Wear, dark, light, mixed,
+    COLORS, CREAM, GLASS, GOLD, GRASS, LEAF_DARK, RGB, WHITE, WOOD, Figure, Room, Tint, Wear, dark, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
 
@@ -140,7 +140,7 @@ def igloo(rng: Rng, tint: Tint) -> Figure:
         tube((0, 0.16, 1.1), (0, 0.16, 1.205), 0.28, 0.28, (0.2, 0.28, 0.42), 0.02),
         tube((0, -0.24, 0.12), (0, 0.0, 0.12), 1.12, 1.08, WHITE, 0.1),
     ]
-    return Figure(parts, Wear((0, tall, 0), 0.3), seat=(0, tall, 0))
+    return Figure(parts, Wear((0, tall, 0), 0.3), seat=Room((0, tall, 0)))
 
 
 def tent(rng: Rng, tint: Tint) -> Figure:

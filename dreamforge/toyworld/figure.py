@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,11 +87,11 @@ class Wear:
 
 @dataclass(frozen=True)
 class Room:
-    """Space below a noun that another thing fits in: the middle of its floor, its half width and its height."""
+    """Space on a noun or under it that another thing fits in: the middle of its floor, its half width, its height."""
 
     floor: Point
-    half: float
-    height: float
+    half: float = math.inf
+    height: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Figure:
 
     parts: list[Primitive]
     wear: Wear
-    seat: Point | None = None
+    seat: Room | None = None
     room: Room | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLUSH, COLORS, CREAM, GLASS, INK, LEAF, PINK, RGB, WHITE, WOOD, Figure, Tint, Wear, dark, eyes, light,
+    BLUSH, COLORS, CREAM, GLASS, INK, LEAF, PINK, RGB, WHITE, WOOD, Figure, Room, Tint, Wear, dark, eyes, light,
     mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
@@ -84,7 +84,7 @@ def burger(rng: Rng, tint: Tint) -> Figure:
             e = np.radians(elevation)
             x, y, z = np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)
             parts.append(ball((0.74 * x, 0.66 + tall * y, 0.74 * z), (0.05, 0.045, 0.05), CREAM))
-    return Figure(parts, Wear((0, 0.64 + tall, 0), 0.34), seat=(0, 0.64 + tall, 0))
+    return Figure(parts, Wear((0, 0.64 + tall, 0), 0.34), seat=Room((0, 0.64 + tall, 0)))
 
 
 def donut(rng: Rng, tint: Tint) -> Figure:

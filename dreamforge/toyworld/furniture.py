@@ -27,7 +27,8 @@ def chair(rng: Rng, tint: Tint) -> Figure:
             ]
         ),
     ]
-    return Figure(parts, Wear((0, high + 0.08, -0.44), 0.24), seat=(0, 0.81, 0.04), room=Room((0, 0, 0), 0.33, 0.5))
+    seat, below = Room((0, 0.81, 0.1), 0.44), Room((0, 0, 0), 0.33, 0.5)
+    return Figure(parts, Wear((0, high + 0.08, -0.44), 0.24), seat=seat, room=below)
 
 
 def lamp(rng: Rng, tint: Tint) -> Figure:
@@ -88,7 +89,7 @@ def table(rng: Rng, tint: Tint) -> Figure:
         box((0, 0.88, 0), (0.88 * long, 0.08, 0.52), dark(wood, 0.2), 0.03),
         *mirrored([tube((0.84 * long, 0, z), (0.8 * long, 0.92, z), 0.065, 0.1, wood, 0.03) for z in (0.48, -0.48)]),
     ]
-    return Figure(parts, Wear((0, 1.07, 0), 0.34), seat=(0, 1.07, 0), room=Room((0, 0, 0), 0.62, 0.8))
+    return Figure(parts, Wear((0, 1.07, 0), 0.34), seat=Room((0, 1.07, 0)), room=Room((0, 0, 0), 0.62, 0.8))
 
 
 def sofa(rng: Rng, tint: Tint) -> Figure:
@@ -109,7 +110,7 @@ def sofa(rng: Rng, tint: Tint) -> Figure:
             ]
         ),
     ]
-    return Figure(parts, Wear((0, 1.18, -0.4), 0.26), seat=(0, 0.64, 0.1))
+    return Figure(parts, Wear((0, 1.18, -0.4), 0.26), seat=Room((0, 0.64, 0.16), 0.48))
 
 
 def bed(rng: Rng, tint: Tint) -> Figure:
@@ -132,7 +133,7 @@ def bed(rng: Rng, tint: Tint) -> Figure:
             ]
         ),
     ]
-    return Figure(parts, Wear((0, 1.14 * high, -1.02), 0.24), seat=(0, 0.62, 0.25))
+    return Figure(parts, Wear((0, 1.14 * high, -1.02), 0.24), seat=Room((0, 0.62, 0.25)))
 
 
 def bookshelf(rng: Rng, tint: Tint) -> Figure:
@@ -151,7 +152,7 @@ def bookshelf(rng: Rng, tint: Tint) -> Figure:
             parts.append(box((x + thick, shelf + tall, 0.04), (thick - 0.006, tall, 0.17), spine, 0.02))
             x += 2 * thick
         parts.append(box((x + 0.09, shelf + 0.17, 0.04), (0.05, 0.18, 0.16), CREAM, 0.02, tilt=(0, 0, 16)))
-    return Figure(parts, Wear((0, 1.91, 0), 0.26), seat=(0, 1.91, 0))
+    return Figure(parts, Wear((0, 1.91, 0), 0.26), seat=Room((0, 1.91, 0)))
 
 
 def clock(rng: Rng, tint: Tint) -> Figure:

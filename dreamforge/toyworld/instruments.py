@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dreamforge.toyworld.figure import COLORS, CREAM, GOLD, GRAY, INK, WHITE, WOOD, Figure, Tint, Wear, dark, light
+from dreamforge.toyworld.figure import (
+    COLORS, CREAM, GOLD, GRAY, INK, WHITE, WOOD, Figure, Room, Tint, Wear, dark, light,
+)  # fmt: skip
 from dreamforge.toyworld.primitives import ball, box, limb, mirrored, moved, ring, tube
 
 Rng = np.random.Generator
@@ -54,7 +56,7 @@ def drum(rng: Rng, tint: Tint) -> Figure:
         *cords,
         *moved(sticks, tilt=(0, swing, 0)),
     ]
-    return Figure(parts, Wear((0, 0.9, 0), 0.3), seat=(0, 0.92, 0))
+    return Figure(parts, Wear((0, 0.9, 0), 0.3), seat=Room((0, 0.92, 0)))
 
 
 def piano(rng: Rng, tint: Tint) -> Figure:
@@ -81,7 +83,7 @@ def piano(rng: Rng, tint: Tint) -> Figure:
         ),
         *[limb((x, 0.06, 0.1), (x, 0.06, 0.2), 0.035, 0.045, GOLD) for x in (-0.1, 0, 0.1)],
     ]
-    return Figure(parts, Wear((0, top + 0.05, -0.18), 0.28), seat=(0, top + 0.05, -0.18))
+    return Figure(parts, Wear((0, top + 0.05, -0.18), 0.28), seat=Room((0, top + 0.05, -0.18)))
 
 
 def trumpet(rng: Rng, tint: Tint) -> Figure:

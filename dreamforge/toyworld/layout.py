@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dreamforge.toyworld.accessories import ACCESSORIES
 from dreamforge.toyworld.descriptions import SIZES, Description
-from dreamforge.toyworld.figure import COLORS, FINISHES, Figure, Tint
+from dreamforge.toyworld.figure import COLORS, FINISHES, Figure, Room, Tint
 from dreamforge.toyworld.nouns import NOUNS
 from dreamforge.toyworld.primitives import Coat, Primitive, moved
 from dreamforge.toyworld.shape_kernels import farthest
@@ -55,25 +55,27 @@ def _placed(description: Description, first: Figure, second: Figure, rng: np.ran
     relation, other = str(description.relation), description.other
     assert other is not None
     low, high = _bounds(first.parts)
-    if relation == "under":
-        room = second.room
-        assert room is not None
-        wide = 0.5 * max(high[0] - low[0], high[2] - low[2])
-        scale = min(room.half / wide, room.height / (high[1] - low[1])) * _FITS[description.size]
-    else:
+    scale = np.inf
+    if relation != "under":
         sizes = SIZES.get(description.size or "", 1.0) / SIZES.get(other.size or "", 1.0)
         scale = _SCALES[relation] * sizes * _radius(second.parts) / _radius(first.parts)
+    if (room := _room(relation, second)) is not None:
+        wide, _, deep = 0.5 * (high - low)
+        fit = min(room.half / max(wide, deep), room.height / (high[1] - low[1]))
+        scale = min(scale, fit * _FITS[description.size])
     half, foot = 0.5 * scale * (high - low), scale * np.array([0.5 * (low + high)[0], low[1], 0.5 * (low + high)[2]])
     return moved(first.parts, _spot(relation, half, second, rng) - foot, scale=scale)
 
 
+def _room(relation: str, second: Figure) -> Room | None:
+    """The space that the second thing offers to the first."""
+    return {"on": second.seat, "under": second.room}.get(relation)
+
+
 def _spot(relation: str, half: Array, second: Figure, rng: np.random.Generator) -> Array:
     """Where the foot of a thing with half sizes `half` stands: the middle of its underside."""
-    if relation == "on":
-        return np.array(second.seat) - [0, 0.02, 0]
-    if relation == "under":
-        assert second.room is not None
-        return np.array(second.room.floor)
+    if (room := _room(relation, second)) is not None:
+        return np.array(room.floor) - [0, 0.01, 0]
     low, high = _bounds(second.parts)
     x, _, z = 0.5 * (low + high)
     side = rng.choice((-1.0, 1.0))

@@ -53,7 +53,7 @@ def mushroom(rng: Rng, tint: Tint) -> Figure:
             x, y, z = np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)
             parts.append(ball((0.96 * wide * x, base + 0.96 * tall * y, 0.96 * wide * z), size, spot))
     top = (0, base + tall + 0.08, 0)
-    return Figure(parts, Wear(top, 0.3), seat=top, room=Room((0, -0.06, 0.62), 0.36, 0.72))
+    return Figure(parts, Wear(top, 0.3), seat=Room(top), room=Room((0, -0.06, 0.62), 0.36, 0.72))
 
 
 def cactus(rng: Rng, tint: Tint) -> Figure:

@@ -45,7 +45,7 @@ def car(rng: Rng, tint: Tint) -> Figure:
         *_wheel(0.48, 0.24, 0.58, 0.24),
         *_wheel(0.48, 0.24, -0.58, 0.24),
     ]
-    return Figure(parts, Wear((0, 0.82 * roof + 0.29, -0.1), 0.24), seat=(0, 0.82 * roof + 0.29, -0.1))
+    return Figure(parts, Wear((0, 0.82 * roof + 0.29, -0.1), 0.24), seat=Room((0, 0.82 * roof + 0.29, -0.1)))
 
 
 def bus(rng: Rng, tint: Tint) -> Figure:
@@ -67,7 +67,7 @@ def bus(rng: Rng, tint: Tint) -> Figure:
         *_wheel(0.44, 0.24, 0.62 * long, 0.24),
         *_wheel(0.44, 0.24, -0.62 * long, 0.24),
     ]
-    return Figure(parts, Wear((0, 1.33, 0.1), 0.26), seat=(0, 1.33, 0))
+    return Figure(parts, Wear((0, 1.33, 0.1), 0.26), seat=Room((0, 1.33, 0)))
 
 
 def train(rng: Rng, tint: Tint) -> Figure:
@@ -91,7 +91,7 @@ def train(rng: Rng, tint: Tint) -> Figure:
         *_wheel(0.42, 0.22, 0.12, 0.2),
         *_wheel(0.42, 0.28, -0.55, 0.28),
     ]
-    return Figure(parts, Wear((0, 1.52, -0.62), 0.27), seat=(0, 1.52, -0.62))
+    return Figure(parts, Wear((0, 1.52, -0.62), 0.27), seat=Room((0, 1.52, -0.62)))
 
 
 def boat(rng: Rng, tint: Tint) -> Figure:
@@ -243,7 +243,7 @@ def truck(rng: Rng, tint: Tint) -> Figure:
         *_wheel(0.44, 0.24, -0.28 * long, 0.24),
         *_wheel(0.44, 0.24, -0.74 * long, 0.24),
     ]
-    return Figure(parts, Wear((0, 1.12, 0.72 * long), 0.24), seat=(0, 1.5, -0.34 * long))
+    return Figure(parts, Wear((0, 1.12, 0.72 * long), 0.24), seat=Room((0, 1.5, -0.34 * long)))
 
 
 VEHICLES = {

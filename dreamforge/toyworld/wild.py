@@ -6,7 +6,7 @@ import numpy as np
 
 from dreamforge.toyworld.animals import legs
 from dreamforge.toyworld.figure import (
-    BLACK, BLUSH, COLORS, CREAM, GRAY, INK, PINK, WHITE, Figure, Tint, Wear, dark, eyes, light, mixed,
+    BLACK, BLUSH, COLORS, CREAM, GRAY, INK, PINK, WHITE, Figure, Room, Tint, Wear, dark, eyes, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import ball, limb, mirrored, moved
 
@@ -39,7 +39,7 @@ def elephant(rng: Rng, tint: Tint) -> Figure:
     return Figure(
         body + moved(head, (0, 1.22, 0.38)),
         Wear((0, 1.61, 0.34), 0.28, eyes=(0, 1.31, 0.78), gaze=0.2, neck=(0, 0.95, 0.18), girth=0.47),
-        seat=(0, 1.26, -0.3),
+        seat=Room((0, 1.26, -0.3)),
     )
 
 
