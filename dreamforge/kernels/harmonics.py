@@ -6,7 +6,9 @@ direction from the camera to the Gaussian in the world's axes.
 
 from __future__ import annotations
 
+import importlib
 import math
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -32,8 +34,10 @@ def view_colors(coefficients: Tensor, means: Tensor, positions: Tensor) -> Tenso
     """
     if coefficients.shape[1] not in BANDS:
         raise ValueError(f"spherical harmonics have 1, 4, 9 or 16 coefficients, not {coefficients.shape[1]}")
-    if coefficients.dtype == means.dtype == torch.float32 and backend(means.device, "harmonics") == "numba":
-        return _Numba.apply(coefficients, means, positions)
+    serves = backend(means.device, "harmonics")
+    if coefficients.dtype == means.dtype == torch.float32 and serves != "torch":
+        kernels = importlib.import_module(f"dreamforge.kernels.harmonics_{serves}")
+        return _Colors.apply(kernels, coefficients, means, positions)
     return reference(coefficients, means, positions)
 
 
@@ -61,24 +65,18 @@ def basis(directions: Tensor, degree: int) -> Tensor:
     return torch.stack(values, -1)
 
 
-class _Numba(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, coefficients: Tensor, means: Tensor, positions: Tensor) -> Tensor:
-        from dreamforge.kernels import harmonics_numba
+class _Colors(torch.autograd.Function):
+    """The passes of one of the modules `harmonics_numba` and `harmonics_cuda` as a differentiable operation."""
 
+    @staticmethod
+    def forward(ctx: Any, kernels: ModuleType, coefficients: Tensor, means: Tensor, positions: Tensor) -> Tensor:
         tensors = [t.detach().float().contiguous() for t in (coefficients, means, positions)]
-        colors = torch.empty(len(positions), len(means), 3)
-        harmonics_numba.forward_pass(*[t.numpy() for t in tensors], colors.numpy())
+        colors = kernels.forward(*tensors)
         ctx.save_for_backward(*tensors, colors)
+        ctx.kernels = kernels
         return colors
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        from dreamforge.kernels import harmonics_numba
-
-        coefficients, means, positions, colors = ctx.saved_tensors
-        to_coefficients, to_means = torch.empty_like(coefficients), torch.empty_like(means)
-        arrays = [t.numpy() for t in (coefficients, means, positions, colors, gradient.contiguous())]
-        harmonics_numba.backward_pass(*arrays, to_coefficients.numpy(), to_means.numpy())
-        return to_coefficients, to_means, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.kernels.backward(*ctx.saved_tensors, gradient.contiguous()), None

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from dreamforge.kernels import harmonics
 from dreamforge.kernels.jit import inline, kernel, prange
@@ -119,3 +121,19 @@ def backward_pass(coefficients, means, positions, colors, gradient, to_coefficie
             chunk * CHUNK, min((chunk + 1) * CHUNK, count),
             coefficients, means, positions, colors, gradient, to_coefficients, to_means,
         )  # fmt: skip
+
+
+def forward(coefficients: Tensor, means: Tensor, positions: Tensor) -> Tensor:
+    """Colours `[B,N,3]` of contiguous coefficients `[N,K,3]`, means `[N,3]` and positions `[B,3]`."""
+    colors = torch.empty(len(positions), len(means), 3)
+    forward_pass(*[t.numpy() for t in (coefficients, means, positions, colors)])
+    return colors
+
+
+def backward(
+    coefficients: Tensor, means: Tensor, positions: Tensor, colors: Tensor, gradient: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients on the coefficients and the means, from those on the colours."""
+    answers = torch.empty_like(coefficients), torch.empty_like(means)
+    backward_pass(*[t.numpy() for t in (coefficients, means, positions, colors, gradient, *answers)])
+    return answers

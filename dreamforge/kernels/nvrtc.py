@@ -26,21 +26,25 @@ INSTALL = "pip install 'dreamforge3d[cuda]'"
 
 @dataclass(frozen=True)
 class Program:
-    """A source file of `cuda_ext/`, and the values of its macros."""
+    """A source file of `cuda_ext/`, and the values of its macros.
+
+    exact: no fused multiply-add, so that arithmetic gives the same bits as elsewhere.
+    """
 
     file: str
     macros: tuple[tuple[str, int | float | str], ...] = ()
+    exact: bool = False
 
     @classmethod
-    def of(cls, file: str, **macros: int | float | str) -> Program:
-        return cls(file, tuple(macros.items()))
+    def of(cls, file: str, exact: bool = False, **macros: int | float | str) -> Program:
+        return cls(file, tuple(macros.items()), exact)
 
     def source(self) -> str:
         return (SOURCES / self.file).read_text()
 
     def definitions(self) -> list[str]:
         """The macros as a C++ compiler takes them."""
-        return [f"-D{name}={value}{'f' * isinstance(value, float)}" for name, value in self.macros]
+        return [f"-D{name}={value}{'f' * (isinstance(value, float) and not self.exact)}" for name, value in self.macros]
 
     def launch(self, kernel: str, blocks: int | tuple[int, int], threads: int, *arguments: Any) -> None:
         """Run a kernel on the current stream of the device of its first argument.
@@ -108,8 +112,7 @@ def compiled(program: Program, capability: int) -> bytes:
     """
     known = _check(_bindings("nvrtc").nvrtcGetSupportedArchs(), "NVRTC")
     target = max((arch for arch in known if arch <= capability), default=capability)
-    kind = "sm" if target == capability else "compute"
-    options = [f"--gpu-architecture={kind}_{target}", "--std=c++17", *program.definitions()]
+    options = options_for(program, f"{'sm' if target == capability else 'compute'}_{target}")
     texts = [program.source(), (SOURCES / HEADER).read_text(), *options, version()]
     digest = hashlib.blake2b("\0".join(texts).encode(), digest_size=16).hexdigest()
     path = cache_folder() / f"{Path(program.file).stem}-{digest}.bin"
@@ -124,6 +127,12 @@ def compiled(program: Program, capability: int) -> bytes:
     except OSError:
         pass  # a read-only home: compiling every time is slow, and right
     return code
+
+
+def options_for(program: Program, architecture: str) -> list[str]:
+    """NVRTC's options: "sm_90" asks for machine code, "compute_90" for PTX."""
+    fused = f"--fmad={'false' if program.exact else 'true'}"
+    return [f"--gpu-architecture={architecture}", "--std=c++17", fused, *program.definitions()]
 
 
 def cache_folder() -> Path:

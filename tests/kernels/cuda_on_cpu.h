@@ -43,6 +43,9 @@ struct float3 {
 struct alignas(16) float4 {
     float x, y, z, w;
 };
+struct alignas(16) double2 {
+    double x, y;
+};
 struct alignas(8) int2 {
     int x, y;
 };
@@ -63,6 +66,8 @@ inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __float_as_int(float x) { int y; memcpy(&y, &x, 4); return y; }
 inline float __int_as_float(int x) { float y; memcpy(&y, &x, 4); return y; }
 inline unsigned __float_as_uint(float x) { return (unsigned)__float_as_int(x); }
+
+inline long long __double_as_longlong(double x) { long long y; memcpy(&y, &x, 8); return y; }
 
 inline float half_to_float(unsigned short bits) {
     int exponent = bits >> 10 & 31, mantissa = bits & 1023;

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from dreamforge.kernels import nvrtc, splat_cuda, volume_cuda
+from dreamforge.kernels.harmonics_cuda import program as harmonics
 from dreamforge.kernels.hashgrid_cuda import program as hashgrid
 from dreamforge.kernels.nvrtc import Program
 
 PROGRAMS = [
     *[hashgrid(features, half) for features in (2, 4) for half in (False, True)],
+    *map(harmonics, (1, 4, 9, 16)),
     volume_cuda.PROGRAM, splat_cuda.PROJECT, splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
 ]  # fmt: skip
 needs_nvrtc = pytest.mark.skipif(nvrtc.compiler_problem() is not None, reason=str(nvrtc.compiler_problem()))
@@ -29,10 +31,9 @@ def test_no_source_is_left_out() -> None:
 
 @needs_nvrtc
 @pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: f"{program.file} {program.macros}")
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: " ".join([program.file, *program.definitions()[:2]]))
 def test_compiles_without_spilling(program: Program, capability: int) -> None:
-    options = [f"--gpu-architecture=sm_{capability}", "--std=c++17", "--ptxas-options=-v", *program.definitions()]
-    code, log = nvrtc.build(program, options)
+    code, log = nvrtc.build(program, [*nvrtc.options_for(program, f"sm_{capability}"), "--ptxas-options=-v"])
     assert code.startswith(b"\x7fELF")
     assert "warning" not in log
     kernels = re.findall(r"^KERNEL.*?(\w+)\($", program.source(), re.MULTILINE)
