@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Everything that only a machine with a CUDA device can tell, in one go; results land in one folder.
+#
+#   bash tests/gpu/session.sh [FOLDER]
+#
+# Takes about ten minutes. Where no package index can be reached, bring what the machine lacks as wheels in ./wheels, made with
+#   pip download --only-binary=:all: --no-deps --python-version 3.12 -d wheels \
+#       omegaconf trimesh fast-simplification xatlas imageio-ffmpeg diffusers pygltflib dataclasses-json marshmallow \
+#       typing-inspect mypy-extensions
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+out=${1:-gpu-results}
+mkdir -p "$out"
+export PYTHONPATH=$PWD
+
+try() { # try NAME COMMAND...: run it, keep what it says, go on whatever happens
+    local name=$1
+    shift
+    echo "== $name: $*"
+    timeout 400 "$@" > "$out/$name.txt" 2>&1
+    echo "exit $?" >> "$out/$name.txt"
+    tail -n "${LINES_SHOWN:-6}" "$out/$name.txt"
+}
+
+if [ -d wheels ]; then try install python3 -m pip install --no-index --no-deps --find-links wheels wheels/*.whl; fi
+python3 -m pip show dreamforge3d > /dev/null 2>&1 || try install-dreamforge python3 -m pip install --no-index --no-deps --no-build-isolation -e .
+try device nvidia-smi
+try doctor python3 -m dreamforge.cli doctor
+try parity python3 -m pytest tests/gpu/test_parity.py -m gpu -q --tb=short --junitxml="$out/parity.xml"
+try steps python3 -m pytest tests/gpu/test_steps.py -m gpu -q --tb=short --junitxml="$out/steps.xml"
+try bench-kernels python3 -m dreamforge.cli bench kernels --json "$out/kernels.json"
+try bench-libraries python3 tests/gpu/libraries.py "$out/libraries.json"
+for scene in gaussians field; do
+    try "bench-step-$scene" python3 -m dreamforge.cli bench step --scene "$scene" --json "$out/step-$scene.json"
+    try "bench-step-sd-$scene" python3 -m dreamforge.cli bench step --prior sd21 --scene "$scene" --json "$out/step-sd-$scene.json"
+done
+if command -v compute-sanitizer > /dev/null; then
+    few="test_splats[(5, 3)] or test_compositing[3-5] or test_harmonics[4] or test_mesh_pictures[(37, 61)] or test_marching"
+    for tool in memcheck racecheck; do
+        try "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 \
+            python3 -m pytest tests/gpu/test_parity.py -m gpu -q -x -k "$few"
+    done
+fi
+echo "results are in $out"
