@@ -25,7 +25,7 @@ KERNELS = {
     "raster": "triangle rasterization",
 }
 """The kernels and what each does, one module of that name each."""
-ON_CUDA = ("hashgrid", "volume", "splat", "harmonics")
+ON_CUDA = ("hashgrid", "volume", "splat", "harmonics", "raster")
 """The kernels that have a CUDA path."""
 
 

@@ -14,6 +14,7 @@ added up in one order, so results are the same bytes for any number of threads.
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def texture_level(
     inputs = (corners.detach(), pixels.detach(), depth.detach())
     if _fast(corners, pixels):
         arrays = [x.contiguous() for x in (*inputs, _int32(faces), fragments.face)]
-        return _texture_numba().texture_level(*arrays, size)
+        return _kernels(pixels, "_texture").texture_level(*arrays, size)
     return reference.texture_level(*inputs, faces.long(), fragments.face, size)
 
 
@@ -119,18 +120,16 @@ def _check_indices(indices: Tensor, count: int, what: str) -> None:
 
 
 def _fast(*tensors: Tensor) -> bool:
-    return all(x.dtype == torch.float32 and backend(x.device, "raster") == "numba" for x in tensors)
+    return all(x.dtype == torch.float32 and backend(x.device, "raster") != "torch" for x in tensors)
 
 
 def _int32(faces: Tensor) -> Tensor:
     return faces.to(torch.int32).contiguous()
 
 
-def _numba() -> ModuleType:
-    """The kernels, imported only where Numba is installed."""
-    from dreamforge.kernels import raster_numba
-
-    return raster_numba
+def _kernels(like: Tensor, part: str = "") -> ModuleType:
+    """The module that serves a tensor's device: of rasterization, or of the "_antialias" or "_texture" part."""
+    return importlib.import_module(f"dreamforge.kernels.raster{part}_{backend(like.device, 'raster')}")
 
 
 class _Rasterize(torch.autograd.Function):
@@ -139,7 +138,7 @@ class _Rasterize(torch.autograd.Function):
         ctx: Any, pixels: Tensor, depth: Tensor, faces: Tensor, height: int, width: int, cull_back: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         pixels, depth = pixels.detach().double().contiguous(), depth.detach().double().contiguous()
-        face, barycentric, distance = _numba().rasterize(pixels, depth, faces, height, width, cull_back)
+        face, barycentric, distance = _kernels(pixels).rasterize(pixels, depth, faces, height, width, cull_back)
         ctx.save_for_backward(pixels, depth, faces, face)
         ctx.mark_non_differentiable(face)
         return face, barycentric, distance
@@ -148,7 +147,7 @@ class _Rasterize(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, _: Tensor, to_barycentric: Tensor, to_depth: Tensor):  # noqa: ANN205
         grads = (to_barycentric.contiguous(), to_depth.contiguous())
-        return *_numba().rasterize_backward(*ctx.saved_tensors, *grads), None, None, None, None
+        return *_kernels(to_depth).rasterize_backward(*ctx.saved_tensors, *grads), None, None, None, None
 
 
 class _Interpolate(torch.autograd.Function):
@@ -159,12 +158,12 @@ class _Interpolate(torch.autograd.Function):
         attributes, barycentric = attributes.detach().contiguous(), barycentric.detach().contiguous()
         ctx.save_for_backward(attributes, barycentric, faces, face)
         ctx.samples = samples
-        return _numba().interpolate(attributes, barycentric, faces, face, samples)
+        return _kernels(attributes).interpolate(attributes, barycentric, faces, face, samples)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor):  # noqa: ANN205
-        grads = _numba().interpolate_backward(
+        grads = _kernels(grad).interpolate_backward(
             *ctx.saved_tensors, ctx.samples, grad.contiguous(), *ctx.needs_input_grad[:2]
         )
         return *grads, None, None, None
@@ -176,37 +175,29 @@ class _Antialias(torch.autograd.Function):
         ctx: Any, image: Tensor, pixels: Tensor, depth: Tensor, faces: Tensor, face: Tensor, distance: Tensor
     ) -> Tensor:
         image, pixels = image.detach().contiguous(), pixels.detach().double().contiguous()
-        pairs, shares = _antialias_numba().find_pairs(pixels, depth.detach(), faces, face, distance.detach())
+        kernels = _kernels(image, "_antialias")
+        pairs, shares = kernels.find_pairs(pixels, depth.detach(), faces, face, distance.detach())
         ctx.save_for_backward(image, pixels, faces, pairs, shares)
-        return _antialias_numba().blend(image, pairs, shares)
+        return kernels.blend(image, pairs, shares)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor):  # noqa: ANN205
-        to_image, to_pixels = _antialias_numba().blend_backward(*ctx.saved_tensors, grad.contiguous())
+        to_image, to_pixels = _kernels(grad, "_antialias").blend_backward(*ctx.saved_tensors, grad.contiguous())
         return to_image, to_pixels, None, None, None, None
 
-
-def _antialias_numba() -> ModuleType:
-    from dreamforge.kernels import raster_antialias_numba
-
-    return raster_antialias_numba
 
 
 class _SampleTexture(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, texture: Tensor, uv: Tensor, level: Tensor | None) -> Tensor:
         level = None if level is None else level.detach().contiguous()
-        out, ctx.plan = _texture_numba().sample(texture.detach().contiguous(), uv.detach().contiguous(), level)
+        inputs = (texture.detach().contiguous(), uv.detach().contiguous(), level)
+        out, ctx.plan = _kernels(texture, "_texture").sample(*inputs)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor):  # noqa: ANN205
-        return *_texture_numba().sample_backward(ctx.plan, grad.contiguous(), *ctx.needs_input_grad[:2]), None
-
-
-def _texture_numba() -> ModuleType:
-    from dreamforge.kernels import raster_texture_numba
-
-    return raster_texture_numba
+        kernels = _kernels(grad, "_texture")
+        return *kernels.sample_backward(ctx.plan, grad.contiguous(), *ctx.needs_input_grad[:2]), None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamforge.kernels import nvrtc, splat_cuda, volume_cuda
+from dreamforge.kernels import nvrtc, raster_antialias_cuda, raster_cuda, raster_texture_cuda, splat_cuda, volume_cuda
 from dreamforge.kernels.harmonics_cuda import program as harmonics
 from dreamforge.kernels.hashgrid_cuda import program as hashgrid
 from dreamforge.kernels.nvrtc import Program
@@ -15,7 +15,8 @@ from dreamforge.kernels.nvrtc import Program
 PROGRAMS = [
     *[hashgrid(features, half) for features in (2, 4) for half in (False, True)],
     *map(harmonics, (1, 4, 9, 16)),
-    volume_cuda.PROGRAM, splat_cuda.PROJECT, splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
+    volume_cuda.PROGRAM, raster_cuda.PROGRAM, raster_antialias_cuda.PROGRAM, raster_texture_cuda.PROGRAM, splat_cuda.PROJECT,
+    splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
 ]  # fmt: skip
 needs_nvrtc = pytest.mark.skipif(nvrtc.compiler_problem() is not None, reason=str(nvrtc.compiler_problem()))
 
