@@ -16,8 +16,8 @@ struct Entry {
     float4 color;  // red, green, blue; the row's bits
 };
 
-__device__ inline Entry fetch(const float4* projected, const float* colors, int row, int count) {
-    const float* color = colors + 3 * (size_t)(row % count);
+__device__ inline Entry fetch(const float4* projected, const float* colors, int row, int color_count) {
+    const float* color = colors + 3 * (size_t)(row % color_count);
     return {
         projected[2 * (size_t)row], projected[2 * (size_t)row + 1],
         make_float4(color[0], color[1], color[2], __int_as_float(row))};
@@ -35,10 +35,10 @@ __device__ inline int2 pixel_of(int thread, int tiles_x) {
 }
 
 // One block a tile (blockIdx.x) and view (blockIdx.y), one thread a pixel. starts [V*T+1]: where each tile's entries begin.
-// image [V,5,H,W]: red, green, blue, alpha, depth. stops [V*T]: the end of the entries that were needed.
+// colors [N,3], or [V*N,3], a row's own. image [V,5,H,W]: red, green, blue, alpha, depth. stops [V*T]: the end of the entries that were needed.
 KERNEL __launch_bounds__(THREADS) rasterize(
     const float4* __restrict__ projected, const float* __restrict__ colors, const int* __restrict__ rows,
-    const int* __restrict__ starts, float* __restrict__ image, int* __restrict__ stops, int count, int height, int width,
+    const int* __restrict__ starts, float* __restrict__ image, int* __restrict__ stops, int color_count, int height, int width,
     int tiles_x) {
     __shared__ Entry entries[THREADS];
     int thread = threadIdx.x, index = blockIdx.y * gridDim.x + blockIdx.x;
@@ -50,7 +50,7 @@ KERNEL __launch_bounds__(THREADS) rasterize(
     for (; first < last; first += THREADS) {
         if (__syncthreads_and(light < MIN_TRANSMITTANCE)) break;
         int batch = min(THREADS, last - first);
-        if (thread < batch) entries[thread] = fetch(projected, colors, rows[first + thread], count);
+        if (thread < batch) entries[thread] = fetch(projected, colors, rows[first + thread], color_count);
         __syncthreads();
         for (int j = 0; j < batch && light >= MIN_TRANSMITTANCE; j++) {
             const Entry& e = entries[j];
@@ -96,7 +96,8 @@ __device__ inline float sum_each(float (&values)[16], int lane) {
 KERNEL __launch_bounds__(THREADS) rasterize_backward(
     const float4* __restrict__ projected, const float* __restrict__ colors, const int* __restrict__ rows,
     const int* __restrict__ starts, const int* __restrict__ stops, const float* __restrict__ image,
-    const float* __restrict__ gradient, float* __restrict__ row_gradients, int count, int height, int width, int tiles_x) {
+    const float* __restrict__ gradient, float* __restrict__ row_gradients, int color_count, int height, int width,
+    int tiles_x) {
     __shared__ Entry entries[THREADS];
     int thread = threadIdx.x, lane = thread % 32, index = blockIdx.y * gridDim.x + blockIdx.x;
     int2 pixel = pixel_of(thread, tiles_x);
@@ -114,7 +115,7 @@ KERNEL __launch_bounds__(THREADS) rasterize_backward(
     for (int first = starts[index], last = stops[index]; first < last; first += THREADS) {
         __syncthreads();
         int batch = min(THREADS, last - first);
-        if (thread < batch) entries[thread] = fetch(projected, colors, rows[first + thread], count);
+        if (thread < batch) entries[thread] = fetch(projected, colors, rows[first + thread], color_count);
         __syncthreads();
         for (int j = 0; j < batch; j++) {
             const Entry& e = entries[j];

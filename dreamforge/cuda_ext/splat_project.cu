@@ -165,14 +165,15 @@ __device__ inline float row_backward(
     return sqrtf(g_x * g_x + g_y * g_y);
 }
 
-// One thread a Gaussian. row_gradients [V*N,10]: what `rasterize_backward` added up. figures [N,3]: see SplatStatistics.
+// One thread a Gaussian. row_gradients [V*N,10]: what `rasterize_backward` added up. d_colors: as colors are, [N,3] or [V*N,3].
+// figures [N,3]: see SplatStatistics.
 KERNEL project_backward(
     const float* __restrict__ means, const float* __restrict__ scales, const float* __restrict__ rotations,
     const float* __restrict__ opacities, const float* __restrict__ views, const float* __restrict__ focals,
     const float4* __restrict__ projected, const int* __restrict__ tile_counts, const float* __restrict__ row_gradients,
     float* __restrict__ d_means, float* __restrict__ d_scales, float* __restrict__ d_rotations,
-    float* __restrict__ d_opacities, float* __restrict__ d_colors, float* __restrict__ figures, int count, int view_count,
-    int height, int width) {
+    float* __restrict__ d_opacities, float* __restrict__ d_colors, float* __restrict__ figures, int count,
+    int color_count, int view_count, int height, int width) {
     int n = thread_index();
     if (n >= count) return;
     const float *mean = means + 3 * (size_t)n, *scale = scales + 3 * (size_t)n;
@@ -181,8 +182,12 @@ KERNEL project_backward(
     float inverse = shape_of(rotations + 4 * (size_t)n, scale, q, r, m);
     for (int v = 0; v < view_count; v++) {
         size_t row = (size_t)v * count + n;
-        if (tile_counts[row] == 0) continue;
         const float *view = views + 12 * v, *g = row_gradients + 10 * row;
+        for (int k = 0; k < 3; k++) {
+            if (color_count > count) d_colors[3 * row + k] = g[6 + k];
+            else d_color[k] += g[6 + k];
+        }
+        if (tile_counts[row] == 0) continue;
         const float4* record = projected + 2 * row;
         float focal = focals[v];
         float limit_x = FRUSTUM_MARGIN * 0.5f * width / focal, limit_y = FRUSTUM_MARGIN * 0.5f * height / focal;
@@ -192,13 +197,12 @@ KERNEL project_backward(
         // the box is sqrt(C / A) times as wide as high
         radius = fmaxf(radius, sqrtf(fmaxf(record[1].x / record[0].z, 1)) * record[1].w);
         d_log_opacity += g[0];
-        for (int k = 0; k < 3; k++) d_color[k] += g[6 + k];
     }
     d_opacities[n] = seen ? d_log_opacity / opacities[n] : 0;
 #pragma unroll
     for (int k = 0; k < 3; k++) {
         d_means[3 * (size_t)n + k] = d_mean[k];
-        d_colors[3 * (size_t)n + k] = d_color[k];
+        if (color_count == count) d_colors[3 * (size_t)n + k] = d_color[k];
         d_scales[3 * (size_t)n + k] = d_m[k] * r[k] + d_m[3 + k] * r[3 + k] + d_m[6 + k] * r[6 + k];
     }
 #pragma unroll

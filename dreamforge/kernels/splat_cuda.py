@@ -51,6 +51,7 @@ def forward(geometry: list[Tensor], colors: Tensor, size: tuple[int, int], exact
     """The image `[V,5,H,W]`: red, green, blue, alpha, depth.
 
     geometry: contiguous means `[N,3]`, scales `[N,3]`, rotations `[N,4]`, opacities `[N]`, views `[V,3,4]`, focals `[V]`.
+    colors: `[N,3]`, or `[V,N,3]`.
     exact: wait for the number of entries, rather than make room for about as many as the last time.
     """
     means, views = geometry[0], geometry[4]
@@ -66,7 +67,7 @@ def forward(geometry: list[Tensor], colors: Tensor, size: tuple[int, int], exact
     listed, starts = _entries(depths, boxes, tile_counts, (batch, height, width), exact)
     plan = Plan(projected, tile_counts, listed, starts, integers(len(starts) - 1))
     tensors = (projected, colors, listed, starts, image, plan.stops)
-    RASTERIZE.launch("rasterize", *_shape(batch, height, width), *tensors, count, height, width, -(-width // TILE))
+    RASTERIZE.launch("rasterize", *_shape(batch, height, width), *tensors, colors.numel() // 3, height, width, -(-width // TILE))
     return image, plan
 
 
@@ -97,16 +98,16 @@ def backward(
     geometry: list[Tensor], colors: Tensor, image: Tensor, gradient: Tensor, plan: Plan
 ) -> tuple[list[Tensor], Tensor]:
     """Gradients of means, scales, rotations, opacities and colors, and the figures `[N,3]` of `SplatStatistics`."""
-    (batch, _, height, width), count = image.shape, len(colors)
+    (batch, _, height, width), count, shown = image.shape, len(geometry[0]), colors.numel() // 3
     means, scales, rotations, opacities, *_ = geometry
     gradients = [torch.empty_like(x) for x in (means, scales, rotations, opacities, colors)]
     figures, row_gradients = means.new_empty(count, 3), means.new_zeros(batch * count, 10)
     if len(plan.rows):
         tensors = (plan.projected, colors, plan.rows, plan.starts, plan.stops, image, gradient, row_gradients)
-        numbers = (count, height, width, -(-width // TILE))
+        numbers = (shown, height, width, -(-width // TILE))
         RASTERIZE.launch("rasterize_backward", *_shape(batch, height, width), *tensors, *numbers)
     tensors = (*geometry, plan.projected, plan.tile_counts, row_gradients, *gradients, figures)
-    PROJECT.launch("project_backward", blocks_for(count, THREADS), THREADS, *tensors, count, batch, height, width)
+    PROJECT.launch("project_backward", blocks_for(count, THREADS), THREADS, *tensors, count, shown, batch, height, width)
     return gradients, figures
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from dreamforge.cameras import Cameras, look_at, orbit
 from dreamforge.kernels import splat_cuda
 from dreamforge.kernels.splat import SplatStatistics, splat
+from tests.kernels import test_splat
 from tests.kernels.emulator import cuda_on_cpu, needs_compiler
 from tests.kernels.test_splat import assert_parity, cameras, gaussians, run, run_reference
 
@@ -46,6 +48,15 @@ def test_more_gaussians_in_a_tile_than_threads_in_a_block() -> None:
     with torch.no_grad():
         params[3].mul_(0.1)  # so faint that no pixel fills up early
     assert_parity(params, cameras(2, 20, 20))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [test_splat.test_one_gaussian_over_everything, functools.partial(test_splat.test_colours_of_each_view, 16)],
+    ids=["one over everything", "colours of each view"],
+)
+def test_what_the_cpu_does(test: Callable[[], None]) -> None:
+    test()
 
 
 def test_needles_and_sheets() -> None:
