@@ -33,7 +33,9 @@ class Cameras:
         return Cameras(self.c2w[index], self.fov[index], self.height, self.width)
 
     def to(self, device: torch.device | str) -> Cameras:
-        return Cameras(self.c2w.to(device), self.fov.to(device), self.height, self.width)
+        later = torch.device(device).type == "cuda"  # the host need not wait for what it sends, only for what it asks for
+        c2w, fov = (tensor.to(device, non_blocking=later) for tensor in (self.c2w, self.fov))
+        return Cameras(c2w, fov, self.height, self.width)
 
     def resized(self, height: int, width: int) -> Cameras:
         """The same poses and field of view at another image size."""
@@ -84,7 +86,7 @@ class Cameras:
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
         plane = torch.stack([grid_x, grid_y, torch.zeros_like(grid_x)], dim=-1)  # [H,W,3]
         local = plane / self.focal[:, None, None, None]
-        local = local + torch.tensor([0.0, 0.0, -1.0], **options)
+        local[..., 2] = -1.0
         directions = torch.einsum("bij,bhwj->bhwi", self.c2w[:, :3, :3], local)
         directions = torch.nn.functional.normalize(directions, dim=-1)
         origins = self.position[:, None, None, :].expand_as(directions)

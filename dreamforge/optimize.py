@@ -48,10 +48,10 @@ class Progress:
 
     optimizer: torch.optim.Optimizer
     step: int = 0
-    skipped: int = 0
-    """Non-finite steps in a row."""
-    collapsed: int = 0
-    """Steps in a row with an empty or full scene."""
+    skipped: Tensor = field(default_factory=lambda: torch.tensor(0))
+    """Non-finite steps in a row, counted on the device."""
+    collapsed: Tensor = field(default_factory=lambda: torch.tensor(0))
+    """Steps in a row with an empty or full scene, counted on the device."""
     lr_factor: float = 1.0
     source: Scene | None = None
     """The scene as it was when the stage began, kept for the objectives that edit it."""
@@ -64,9 +64,26 @@ class Progress:
 
     def counters(self) -> dict[str, float]:
         return {
-            "skipped": self.skipped, "collapsed": self.collapsed, "lr_factor": self.lr_factor,
+            "skipped": int(self.skipped), "collapsed": int(self.collapsed), "lr_factor": self.lr_factor,
             "evaluations": self.evaluations,
         }  # fmt: skip
+
+    def note(self, finite: Tensor, opacity: Tensor) -> None:
+        """Note how a step went."""
+        self.skipped = (self.skipped + 1) * ~finite
+        self.collapsed = (self.collapsed + 1) * ~((opacity > EMPTY) & (opacity < FULL))
+
+    def check(self, opacity: Tensor) -> None:
+        """Read the counters, which waits for the device. Raises Diverged, or UserError for a collapsed scene."""
+        skipped, collapsed = int(self.skipped), int(self.collapsed)
+        if skipped >= SKIPS_TO_ROLL_BACK:
+            raise Diverged(f"{skipped} non-finite steps in a row at step {self.step - 1}")
+        if collapsed >= COLLAPSED_FOR:
+            what = "empty" if opacity.item() <= EMPTY else "opaque everywhere"
+            raise UserError(
+                f"the scene has been {what} for {collapsed} steps; try another seed, a lower stages.N.lr, "
+                "or weaker regularizers"
+            )
 
 
 def make_optimizer(scene: Scene) -> torch.optim.Adam:
@@ -90,9 +107,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         prefix = f"optimizer.{group['name']}."
         parameter = group["params"][0]
         state = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
-        for key, value in state.items():
-            state[key] = value if key == "step" else value.to(parameter.device)
-        optimizer.state[parameter] = state
+        optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
 
 
 def build_function(kind: str, component: Component) -> Callable[..., Any]:
@@ -168,13 +183,16 @@ def optimize(
     progress: Progress,
     source_prompt: str = "",
     image: Tensor | None = None,
+    log_every: int = 10,
 ) -> Iterator[Step]:
     """Run the rest of a stage, yielding after every step. `key` numbers the stage, for its random numbers.
 
     source_prompt: describes `progress.source`, for objectives that edit. image: the picture of what is wanted
     `[3,H,W]`, for those with an image prompt.
 
-    Raises Diverged after several non-finite steps in a row, and UserError for a scene that stays empty or full.
+    A step whose loss or gradients are not finite changes nothing. Every `log_every` steps, and only then, the host
+    waits for the device. Raises Diverged after several non-finite steps in a row, and UserError for a scene that stays
+    empty or full.
     """
     cameras_at = find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options).sample
     timesteps_at = build_function("timesteps", stage.timesteps)
@@ -186,12 +204,13 @@ def optimize(
         step = progress.step
         random = partial(generator, seed, key, step)
         done = step / max(1, stage.steps - 1)
-        cameras = cameras_at(done, stage.batch, stage.size, random("cameras")).to(device)
-        behind = background(stage.background, stage.batch, random("background")).to(device)
+        posed = cameras_at(done, stage.batch, stage.size, random("cameras"))  # the host words prompts by these
+        cameras = posed.to(device)
+        behind = background(stage.background, stage.batch, random("background")).to(device, non_blocking=True)
         views = scene.render(cameras, behind)
         z = prior.encode(views.rgb)
-        t = prior.noise.timestep(timesteps_at(done, stage.batch, random("timesteps"))).to(device)
-        eps = torch.randn(z.shape, generator=random("noise")).to(z)
+        t = prior.noise.timestep(timesteps_at(done, stage.batch, random("timesteps"))).to(device, non_blocking=True)
+        eps = torch.randn(z.shape, generator=random("noise")).to(z, non_blocking=True)
         score = partial(reward, prompt=prompt, cameras=cameras, background=behind) if reward else None
         supply: Supply = {
             "progress": lambda done=done: done,
@@ -203,7 +222,7 @@ def optimize(
             "reward": lambda score=score: score,
         }
         with torch.no_grad():
-            conditions = stage_conditions(stage, prior, prompt, negative, cameras, behind)
+            conditions = stage_conditions(stage, prior, prompt, negative, posed, behind)
             distilled = objective(z.detach(), t, eps, prior, conditions, supply)
             grad = distilled.grad
             for name, limit in stage.clip.items():
@@ -217,19 +236,17 @@ def optimize(
         total = loss + sum(weight * value for weight, value in penalties.values())
         optimizer.zero_grad(set_to_none=True)
         total.backward()
-        if _finite(total, optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * value_at(stage.lr, done) * progress.lr_factor
-            optimizer.step()
-            scene.after_step(step, stage.steps, optimizer, random("scene"))
-            progress.skipped = 0
-        else:
-            progress.skipped += 1
-            if progress.skipped >= SKIPS_TO_ROLL_BACK:
-                raise Diverged(f"{progress.skipped} non-finite steps in a row at step {step}")
+        finite = _finite(total, optimizer)
+        optimizer.found_inf = 1 - finite.float()  # the fused Adam leaves everything as it is where this is 1
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * value_at(stage.lr, done) * progress.lr_factor
+        optimizer.step()
+        scene.after_step(step, stage.steps, optimizer, random("scene"))
         progress.step += 1
         opacity = views.alpha.detach().mean()
-        _watch_collapse(progress, opacity)
+        progress.note(finite, opacity)
+        if step % log_every == 0 or progress.step == stage.steps:
+            progress.check(opacity)
         figures = {name: value.detach() for name, (_, value) in penalties.items()}
         yield Step(step, {"loss": loss.detach(), "opacity": opacity, **distilled.info, **figures})
 
@@ -296,17 +313,8 @@ def _penalties(stage: StageConfig, scene: Scene, views: Views, done: float) -> d
     return {name: (weight, values[name]) for name, weight in weights.items() if weight}
 
 
-def _finite(total: Tensor, optimizer: torch.optim.Optimizer) -> bool:
+def _finite(total: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    """Whether the loss and all gradients are finite, as a tensor: one reduction each, for a sum of anything that is not
+    finite is not."""
     grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    return bool(torch.stack([total.detach(), *[grad.sum() for grad in grads]]).isfinite().all())
-
-
-def _watch_collapse(progress: Progress, opacity: Tensor) -> None:
-    collapsed = not EMPTY < opacity.item() < FULL
-    progress.collapsed = progress.collapsed + 1 if collapsed else 0
-    if progress.collapsed >= COLLAPSED_FOR:
-        what = "empty" if opacity.item() <= EMPTY else "opaque everywhere"
-        raise UserError(
-            f"the scene has been {what} for {COLLAPSED_FOR} steps; try another seed, a lower stages.N.lr, "
-            "or weaker regularizers"
-        )
+    return torch.stack([total.detach(), *[grad.sum() for grad in grads]]).isfinite().all()

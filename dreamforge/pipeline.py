@@ -204,7 +204,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
         try:
             for step in optimize(
                 stage, scene, prior, stage.prompt or config.prompt, config.negative, config.seed, stage_index, progress,
-                config.source_prompt, image,
+                config.source_prompt, image, config.log_every,
             ):
                 last = progress.step == stage.steps
                 console.step(stage_index, step)
@@ -248,8 +248,8 @@ def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, device: torch.
     scene.load_state_dict(_tensors(checkpoint, "scene"))
     progress = Progress(make_optimizer(scene), checkpoint.step, source=source)
     restore_optimizer(progress.optimizer, checkpoint.tensors)
-    progress.skipped = int(checkpoint.counters["skipped"])
-    progress.collapsed = int(checkpoint.counters["collapsed"])
+    progress.skipped = torch.tensor(int(checkpoint.counters["skipped"]))
+    progress.collapsed = torch.tensor(int(checkpoint.counters["collapsed"]))
     progress.lr_factor = checkpoint.counters["lr_factor"]
     progress.evaluations = int(checkpoint.counters["evaluations"])
     return scene, progress

@@ -105,9 +105,39 @@ def test_non_finite_steps_are_skipped_and_then_given_up() -> None:
     with torch.no_grad():
         scene.rgb[0, 0, 0] = float("nan")
     progress = Progress(make_optimizer(scene))
-    with pytest.raises(Diverged, match="5 non-finite"):
+    with pytest.raises(Diverged, match="11 non-finite"):  # read every ten steps
         list(run(scene, stage("steps=50"), progress))
     assert scene.rgb.isnan().sum() == 1  # nothing spread
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_counts_no_longer_than_it_lasts() -> None:
+    class Faulty(Picture):
+        """Its gradient is infinite at every third render."""
+
+        def render(self, cameras: Cameras, background: Tensor) -> Views:
+            views = super().render(cameras, background)
+            if len(self.seen) % 3 == 0:
+                views.rgb.register_hook(lambda gradient: gradient * float("inf"))
+            return views
+
+    scene = Faulty()
+    progress = Progress(make_optimizer(scene))
+    before, moments = scene.rgb.detach().clone(), {}
+    for step in run(scene, stage("steps=12"), progress):
+        bad = len(scene.seen) % 3 == 0
+        assert int(progress.skipped) == bad
+        assert torch.equal(scene.rgb, before) == bad
+        now = {name: value.clone() for name, value in optimizer_tensors(progress.optimizer).items()}
+        assert not bad or all(torch.equal(now[name], moments[name]) for name in now)
+        before, moments = scene.rgb.detach().clone(), now
+    assert step.step == 11 and progress.optimizer.state[scene.rgb]["step"] == 8
+
+
+def test_counters_survive_a_checkpoint() -> None:
+    progress = Progress(make_optimizer(Picture()))
+    progress.note(torch.tensor(False), torch.tensor(0.0))
+    progress.note(torch.tensor(False), torch.tensor(0.5))
+    assert progress.counters() == {"skipped": 2, "collapsed": 0, "lr_factor": 1.0, "evaluations": 0}
 
 
 @pytest.mark.parametrize(("alpha", "word"), [(0.0, "empty"), (1.0, "opaque everywhere")])

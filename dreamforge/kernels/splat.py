@@ -55,7 +55,7 @@ class SplatStatistics:
 
     def add(self, gradient: Tensor, seen: Tensor, radius: Tensor) -> None:
         """Add the figures `[N]` of one backward pass."""
-        self.gradient += gradient
+        self.gradient += gradient.nan_to_num(posinf=0.0, neginf=0.0)  # a step that is not finite leaves no trace
         self.seen += seen
         torch.maximum(self.radius, radius, out=self.radius)
 
@@ -95,9 +95,9 @@ def splat(
 
 def _views(cameras: Cameras, like: Tensor) -> tuple[Tensor, Tensor]:
     """World to camera `[B,3,4]` with x right, y down, z forward as on the picture, and focal lengths `[B]`."""
-    axes = torch.tensor([1.0, -1.0, -1.0], dtype=cameras.c2w.dtype, device=cameras.c2w.device)
-    views = (cameras.w2c[:, :3] * axes[:, None]).to(like)
-    return views.contiguous(), cameras.focal.to(like).contiguous()
+    views = cameras.w2c[:, :3].to(like)
+    views = torch.cat([views[:, :1], -views[:, 1:]], dim=1)
+    return views, cameras.focal.to(like).contiguous()
 
 
 def _implementation(means: Tensor) -> Callable[..., Tensor]:

@@ -89,7 +89,8 @@ class Field(nn.Module):
         if self.training:
             random = generator(self.seed, "field jitter", int(self.renders))
             self.renders += 1
-            jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=random).to(background)
+            jitter = torch.rand(len(cameras) * cameras.height * cameras.width, generator=random)
+            jitter = jitter.to(background, non_blocking=True)
             step = 2 / self.samples
         query = self.query_with_normals if normals else self.query
         return render_volume(cameras, background, query, self.occupied, self.floor, step, jitter)
