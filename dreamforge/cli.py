@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments, rest = _parser().parse_known_args(argv)
         stray = [word for word in rest if "=" not in word or word.startswith("-")]
-        if stray or (rest and arguments.command not in ("run", "config")):
+        if stray or (rest and arguments.command not in ("run", "config", "bench")):
             raise UserError(f"unrecognized argument '{(stray or rest)[0]}'; see `dreamforge {arguments.command} --help`")
         arguments.overrides, arguments.argv = rest, argv
         return COMMANDS[arguments.command](arguments) or 0
@@ -134,6 +134,16 @@ def _parser() -> argparse.ArgumentParser:
     methods.add_argument("--score", type=float, default=0.75, help="the share retrieved that is timed (default: 0.75)")
     methods.add_argument("--out", default="outputs/methods", metavar="DIR", help="default: outputs/methods")
     methods.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
+
+    bench = commands.add_parser("bench", help="how long kernels and steps take on this machine")
+    benches = bench.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
+    timed = [benches.add_parser("kernels", help="each kernel by each implementation that serves it here")]
+    timed.append(benches.add_parser("step", help="a recipe's step part by part, and against the prior alone"))
+    timed[1].add_argument("--recipe", default="splats", help="a recipe's name or a .yaml file (default: splats)")
+    timed[1].add_argument("--prior", help="a prior, or with random weights: unet (ember's size), sd21")
+    timed[1].add_argument("--scene", help="a scene in place of the recipe's")
+    for tool in timed:
+        tool.add_argument("--json", metavar="FILE", help="write the figures to a file too")
 
     toy = commands.add_parser("toyworld", help="ground truth from the embedded toy world")
     tools = toy.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
@@ -250,6 +260,17 @@ def _doctor(arguments: argparse.Namespace) -> None:
     rich.console.Console().print(table)
 
 
+def _bench(arguments: argparse.Namespace) -> None:
+    from dreamforge.bench import report
+
+    report.check_json(arguments.json)
+    if arguments.tool == "kernels":
+        report.bench_kernels(arguments.json)
+    else:
+        chosen = (arguments.recipe, arguments.prior, arguments.scene, arguments.overrides)
+        report.bench_step(*chosen, arguments.json)
+
+
 def _toyworld(arguments: argparse.Namespace) -> None:
     from dreamforge import ground_truth
 
@@ -279,6 +300,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "config": _config,
     "doctor": _doctor,
     "evaluate": _evaluate,
+    "bench": _bench,
     "toyworld": _toyworld,
 }
 
