@@ -108,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
         help="let viewers light the asset, with the surface's detail in a normal map (default: colours as they are)",
     )
 
+    view = commands.add_parser(
+        "view",
+        help="look at a file, or at a run while it goes on, in the browser",
+        description="Serve a live view on 127.0.0.1: of a mesh or splat file, or of a run folder's newest checkpoint, "
+        "and of those after it while the run goes on. Ctrl-C ends it.",
+    )
+    view.add_argument("target", metavar="RUN|FILE", help=f"a run folder, or a file: {FORMATS}")
+    view.add_argument("--port", type=int, default=8080, help="where to serve (default: 8080, or the next that is free)")
+
     show = commands.add_parser("list", help="what there is to choose from")
     show.add_argument("what", choices=sorted(LISTS), help="which table to show")
 
@@ -206,6 +215,19 @@ def _export(arguments: argparse.Namespace) -> None:
         print(path)
 
 
+def _view(arguments: argparse.Namespace) -> None:
+    import time
+
+    from dreamforge.viewing import open_viewer, watch
+
+    viewer, run = open_viewer(arguments.target, arguments.port)
+    print(viewer.address, flush=True)
+    if run is not None:
+        watch(viewer, run)
+    while True:
+        time.sleep(3600)
+
+
 def _list(arguments: argparse.Namespace) -> None:
     for name, what in LISTS[arguments.what]():
         print(f"{name:14} {what}" if what else name)
@@ -296,6 +318,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "resume": _resume,
     "export": _export,
+    "view": _view,
     "list": _list,
     "config": _config,
     "doctor": _doctor,

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dreamforge.contracts import Mesh, Splats
 from dreamforge.export import Exported
 from dreamforge.export.clean import with_normals
-from dreamforge.kernels.harmonics import Y0
-from dreamforge.kernels.splat import rotation_matrices
+from dreamforge.export.splats import constant_colors, covariances
 from dreamforge.pictures import encoded
 from dreamforge.runs import write_atomic
 
@@ -125,10 +123,9 @@ def _mesh_data(mesh: Mesh) -> dict[str, str]:
 def _splat_data(splats: Splats) -> dict[str, Any]:
     """What viewer.js takes, 12 numbers each: mean, opacity, upper half of the covariance, and the bytes of the colour
     that does not depend on the view as one number, which a float32 holds exactly."""
-    turns = rotation_matrices(torch.from_numpy(splats.quaternions)).numpy() * splats.scales[:, None]
-    covariance = (turns @ turns.transpose(0, 2, 1))[:, *np.triu_indices(3)]
-    rgb = np.clip((0.5 + Y0 * splats.sh[:, 0]) * 255 + 0.5, 0, 255).astype(np.uint32) @ np.uint32([65536, 256, 1])
-    columns = (splats.means, splats.opacities[:, None], covariance, rgb[:, None], np.zeros((len(rgb), 1)))
+    upper = covariances(splats)[:, *np.triu_indices(3)]
+    rgb = constant_colors(splats).astype(np.uint32) @ np.uint32([65536, 256, 1])
+    columns = (splats.means, splats.opacities[:, None], upper, rgb[:, None], np.zeros((len(rgb), 1)))
     return {"count": len(rgb), "data": _base64(np.concatenate(columns, axis=1), "<f4")}
 
 

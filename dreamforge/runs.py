@@ -147,6 +147,11 @@ class Run:
                 continue
         return None
 
+    def newest_checkpoint(self) -> str | None:
+        """The name of the newest checkpoint, such as "stage00-step000100", or None."""
+        files = self._checkpoint_files()
+        return files[-1].stem if files else None
+
     def _checkpoint_files(self) -> list[Path]:
         return sorted((self.folder / "checkpoints").glob("*.safetensors"))
 

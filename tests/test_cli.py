@@ -37,6 +37,8 @@ BAD = {
     "missing prompt": (["run"], "--prompt"),
     "resume nothing": (["resume", "nowhere"], "not a run folder"),
     "export nothing": (["export", "nowhere"], "not a run folder"),
+    "export faces": (["export", "nowhere", "--faces", "many"], "--faces"),
+    "view nothing": (["view", "nowhere"], "no such file"),
     "object words": (["toyworld", "object", "a flibber", "-o", "x.glb"], "flibber"),
     "object format": (["toyworld", "object", "a cat", "-o", "x.fbx"], "no format"),
     "object folder": (["toyworld", "object", "a cat", "-o", "nowhere/x.glb"], "No such file"),

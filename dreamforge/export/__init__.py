@@ -57,7 +57,7 @@ def export_scene(
     splats = scene.to_splats() if hasattr(scene, "to_splats") else None
     if splats is None and set(formats) & set(SPLATS):
         raise UserError(f"this scene is not made of splats; write it as {', '.join(MESHES)}")
-    mesh, truth = _mesh(scene, config, task) if set(formats) & set(MESHES) else (None, scene.render)
+    mesh, truth = textured_mesh(scene, config, task) if set(formats) & set(MESHES) else (None, scene.render)
     paths, checks = [folder / f"model.{form}" for form in formats], []
     try:
         with TemporaryDirectory(prefix=".export-", dir=folder) as place:
@@ -78,7 +78,7 @@ def export_scene(
     return Exported(paths, checks[0], mesh, splats)
 
 
-def _mesh(scene: Scene, config: ExportConfig, task: Task) -> tuple[Mesh, Render]:
+def textured_mesh(scene: Scene, config: ExportConfig, task: Task = nullcontext) -> tuple[Mesh, Render]:
     """The scene as a textured mesh, and the renders that its files have to match."""
     with task("surface"):
         mesh = scene.to_mesh(config.resolution)
@@ -92,6 +92,8 @@ def _mesh(scene: Scene, config: ExportConfig, task: Task) -> tuple[Mesh, Render]
 
 def load_asset(path: Path) -> Mesh | Splats:
     """Read a file of any of the formats, going by its ending and for .ply by its header."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
     ending = path.suffix.lstrip(".").lower()
     if ending == "ply" and any(line[-1:] == ["f_dc_0"] for line in splat_ply.header_of(path)[0]):
         return splat_ply.load(path)

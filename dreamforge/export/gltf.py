@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,11 @@ JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 def save(mesh: Mesh, path: Path, name: str, image: str = "png") -> None:
     """Write a mesh as .glb or .gltf, by the ending; `name` is what viewers list it as, `image` how its colours
     are stored ("png", "jpeg" or "webp"; what is no colour is always PNG). The same mesh gives the same bytes."""
-    tree, binary, textures = _document(checked(mesh, path), name, image)
+    checked(mesh, path)
     if path.suffix == ".glb":
-        write_atomic(path, _glb(tree, binary, textures))
+        write_atomic(path, encode(mesh, name, image))
         return
+    tree, binary, textures = _document(mesh, name, image)
     for entry, texture in zip(tree.get("images", []), textures, strict=True):
         ending = entry["mimeType"].rpartition("/")[2]
         file = beside(path, f".{entry['name'].rpartition(' ')[2]}.{ending}")
@@ -46,7 +46,9 @@ def save(mesh: Mesh, path: Path, name: str, image: str = "png") -> None:
     write_atomic(path, json.dumps(tree, indent=1).encode())
 
 
-def _glb(tree: dict[str, Any], binary: bytes, textures: Sequence[bytes]) -> bytes:
+def encode(mesh: Mesh, name: str, image: str = "png") -> bytes:
+    """The bytes of a .glb file."""
+    tree, binary, textures = _document(mesh, name, image)
     views = tree["bufferViews"]
     for entry, texture in zip(tree.get("images", []), textures, strict=True):
         entry["bufferView"] = len(views)

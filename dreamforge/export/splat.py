@@ -12,7 +12,7 @@ import numpy as np
 
 from dreamforge.contracts import Splats
 from dreamforge.errors import UserError
-from dreamforge.export.splats import checked, turned
+from dreamforge.export.splats import checked, constant_colors, turned
 from dreamforge.kernels.harmonics import Y0
 from dreamforge.runs import write_atomic
 
@@ -26,7 +26,7 @@ def save(splats: Splats, path: Path, name: str) -> None:
     turn_order = np.argsort(-importance, kind="stable")
     rows = np.empty(len(turn.means), ROW)
     rows["mean"], rows["scale"] = turn.means, turn.scales
-    rows["rgba"][:, :3] = _byte((0.5 + Y0 * turn.sh[:, 0]) * 255)
+    rows["rgba"][:, :3] = constant_colors(turn)
     rows["rgba"][:, 3] = _byte(turn.opacities * 255)
     rows["rotation"] = _byte(turn.quaternions * 128 + 128)
     write_atomic(path, rows[turn_order].tobytes())

@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from dreamforge.contracts import Splats
 from dreamforge.errors import UserError
+from dreamforge.kernels.harmonics import Y0
+from dreamforge.kernels.splat import rotation_matrices
 
 # of the 16 harmonics up to degree 3, in 3D Gaussian Splatting's order, under y, z -> -y, -z
 TURN_SIGNS = np.array([1, -1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1], np.float32)
@@ -40,3 +43,14 @@ def checked(path: Path, means: np.ndarray, scales: np.ndarray, quaternions: np.n
     length = np.linalg.norm(arrays[2], axis=1, keepdims=True)
     arrays[2] = np.where(length > 1e-12, arrays[2] / np.maximum(length, 1e-12), np.float32([1, 0, 0, 0]))
     return Splats(*arrays)
+
+
+def covariances(splats: Splats) -> np.ndarray:
+    """`[N,3,3]` in world coordinates."""
+    axes = rotation_matrices(torch.from_numpy(splats.quaternions)).numpy() * splats.scales[:, None]
+    return axes @ axes.transpose(0, 2, 1)
+
+
+def constant_colors(splats: Splats) -> np.ndarray:
+    """`[N,3]` uint8 sRGB: the part of the colours that does not depend on the view."""
+    return np.clip((0.5 + Y0 * splats.sh[:, 0]) * 255 + 0.5, 0, 255).astype(np.uint8)
