@@ -37,6 +37,7 @@ def parse(prompt: str) -> Description:
         return Description(None)
     things: list[Description] = []
     looks: dict[str, str] = {}  # said of what is still to come, or at the end of the thing before
+    early: list[tuple[str, dict[str, str]]] = []  # accessories named before their wearer: "a top hat on a cat"
     relation: str | None = None
     view: str | None = None
     for part, name in _read(words, prompt):
@@ -47,15 +48,25 @@ def parse(prompt: str) -> Description:
                 raise UnknownWords(_too_many(prompt, things, name))
             things.append(Description(name, **looks))
             looks = {}
+            while early:
+                things[-1] = _dressed(things[-1], *early.pop(0))
         elif part == "view":
             view = name
         elif part == "relation" and things:
             things[-1], looks = _with_looks(things[-1], looks), {}
             relation = name if len(things) == 1 else relation
+        elif part == "relation" and name != "on":
+            raise UnknownWords(f"nothing before '{name}' in {prompt!r}; say what is {name} it")
         elif part == "material" and things:
             things[-1] = replace(things[-1], finish=name)
-        elif part == "accessory" and things:
-            things[-1], looks = _dressed(things[-1], name, looks), {}
+        elif part == "material":
+            looks["finish"] = name
+        elif part == "accessory":
+            if things:
+                things[-1] = _dressed(things[-1], name, looks)
+            else:
+                early.append((name, looks))
+            looks = {}
     if not things:
         raise UnknownWords(f"no noun in {prompt!r}; try 'a corgi', or see them all with `dreamforge list words`")
     things[-1] = _with_looks(things[-1], looks)

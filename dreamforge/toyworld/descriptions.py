@@ -11,10 +11,12 @@ import numpy as np
 from dreamforge.toyworld.accessories import ACCESSORIES
 from dreamforge.toyworld.figure import COLORS, FINISHES
 from dreamforge.toyworld.nouns import NOUNS, places
+from dreamforge.toyworld.primitives import Finish
 
 VIEWS = ("front", "side", "back", "overhead")
 SIZES = {"tiny": 0.45, "small": 0.65, "big": 1.4}  # beside the other thing, or in the picture where there is one
 RELATIONS = ("on", "under", "above", "next to", "in front of", "behind")
+_METALS = tuple(name for name, (finish, _) in FINISHES.items() if finish == Finish.METAL)  # which take no colour
 _NEEDS = {"on": "seat", "under": "room"}  # what the second thing must have
 _HELD_OUT = 12  # one in so many combinations of a noun and an attribute is never trained on
 
@@ -54,13 +56,13 @@ def partners(relation: str) -> tuple[str, ...]:
 def problem(description: Description) -> str | None:
     """Why the toy world cannot picture it, in one line with what to try; None where it can."""
     for thing in description.things:
-        noun, own = thing.noun, thing.finish and FINISHES[thing.finish][1]
+        noun = thing.noun
         if noun is None:
             continue
         for name, _ in thing.accessories:
             if name not in wearable(noun):
                 return f"{article(noun)} has no place for a {name}; it can wear: {', '.join(wearable(noun))}"
-        if thing.color and own and thing.finish in ("golden", "silver"):
+        if thing.color and thing.finish in _METALS:
             either = f"'{article(f'{thing.finish} {noun}')}' or '{article(f'{thing.color} {noun}')}'"
             return f"{thing.finish} is a colour already; say {either}"
     if description.other and description.other.noun not in partners(str(description.relation)):
@@ -86,7 +88,7 @@ def draw(rng: np.random.Generator, relations: bool = True) -> Description:
 def _draw_one(rng: np.random.Generator, dressed: float, nouns: Sequence[str] = tuple(NOUNS)) -> Description:
     noun = str(rng.choice(nouns))
     finish = str(rng.choice(list(FINISHES))) if rng.random() < 0.35 else None
-    color = str(rng.choice(list(COLORS))) if rng.random() < 0.6 and finish not in ("golden", "silver") else None
+    color = str(rng.choice(list(COLORS))) if rng.random() < 0.6 and finish not in _METALS else None
     size = str(rng.choice(list(SIZES))) if rng.random() < 0.15 else None
     worn = ()
     if rng.random() < dressed:
@@ -96,8 +98,7 @@ def _draw_one(rng: np.random.Generator, dressed: float, nouns: Sequence[str] = t
 
 def count(nouns: Sequence[str] = tuple(NOUNS)) -> int:
     """How many different descriptions of `nouns` there are: with at most one accessory a thing, and no view word."""
-    own = sum(finish in ("golden", "silver") for finish in FINISHES)
-    looks = (1 + len(COLORS)) * (1 + len(FINISHES) - own) + own
+    looks = (1 + len(COLORS)) * (1 + len(FINISHES) - len(_METALS)) + len(_METALS)
     one = {noun: looks * (1 + len(SIZES)) * (1 + (1 + len(COLORS)) * len(wearable(noun))) for noun in nouns}
     others = sum(one[noun] for relation in RELATIONS for noun in partners(relation) if noun in one)
     return sum(one.values()) * (1 + others)

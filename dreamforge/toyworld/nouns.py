@@ -23,6 +23,13 @@ NOUNS: dict[str, Maker] = {
 }  # fmt: skip
 
 
+# What looks alike from all around or has no side that anybody calls its front: a view word says little of it.
+FRONTLESS = frozenset(
+    ("hot air balloon", "tree", "palm tree", "lamp", "umbrella", "table", "apple", "cupcake", "ice cream", "burger",
+     "cake", "drum", "trumpet")
+)  # fmt: skip
+
+
 @cache
 def places(noun: str) -> frozenset[str]:
     """Where a noun can wear things or hold others: of "top", "eyes", "neck", "seat" and "room"."""

@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dreamforge.toyworld import Description, UnknownWords, caption, draw, parse, vocabulary
 from dreamforge.toyworld.descriptions import partners, wearable
@@ -61,6 +63,7 @@ def test_every_word_is_said_and_every_synonym_means_a_word() -> None:
         ("a chair made of stone next to a huge cat", Description(
             "chair", finish="stone", relation="next to", other=Description("cat", size="big"))),
         ("a car, red", Description("car", "red")),
+        ("a top hat on a small cat", Description("cat", None, (("top hat", None),), size="small")),
         ("a corgi with a top hat on its head", Description("corgi", None, (("top hat", None),))),
         ("a giant bed", Description("bed", size="big")),
         ("a bear wearing a golden crown", Description("bear", None, (("crown", "yellow"),))),
@@ -84,6 +87,7 @@ def test_parse(prompt: str, expected: Description) -> None:
         ("a cat on a ghost", ["nothing can be on a ghost", "chair"]),
         ("a cat under a cake", ["nothing can be under a cake", "table"]),
         ("a cat behind", ["nothing after 'behind'"]),
+        ("under a table", ["nothing before 'under'"]),
         ("a red golden car", ["golden is a colour already", "'a golden car'"]),
         ("a cat wearing a spotted scarf", ["scarf cannot be spotted"]),
         ("a cat next to a house wearing a scarf", ["a house has no place"]),
@@ -102,3 +106,14 @@ def test_the_vocabulary_is_rich() -> None:
     least = {"noun": 60, "color": 14, "finish": 8, "size": 2, "accessory": 10, "relation": 5, "view": 4}
     assert all(len(WORDS[part]) >= count for part, count in least.items())
     assert len(partners("on")) >= 15 and len(partners("under")) >= 8
+
+
+@given(st.lists(st.sampled_from(sorted(lexicon())), min_size=1, max_size=12), st.integers(0, 99))
+@settings(max_examples=600, deadline=None)
+def test_any_words_in_any_order_are_understood_or_refused_in_one_line(phrases: list[str], seed: int) -> None:
+    try:
+        said = parse(" ".join(phrases))
+    except UnknownWords as error:
+        assert "\n" not in str(error) and len(str(error)) < 400
+        return
+    assert parse(caption(said, np.random.default_rng(seed))) == said

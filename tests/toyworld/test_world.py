@@ -5,9 +5,10 @@ import torch
 from dreamforge.cameras import Cameras, orbit
 from dreamforge.rendering.background import composite
 from dreamforge.toyworld import (
-    RADIUS, Instance, instance, parse, render, render_each, sheet, to_mesh, vocabulary,
+    FRONTLESS, RADIUS, Instance, instance, parse, render, render_each, sheet, to_mesh, vocabulary,
 )  # fmt: skip
 from dreamforge.toyworld.layout import support
+from dreamforge.toyworld.lights import light
 from dreamforge.toyworld.shape_kernels import EXTENT, KIND, MATRIX, field
 
 FACES = ["corgi", "cat", "duck", "pig", "snowman", "robot", "penguin", "bear"]
@@ -57,6 +58,13 @@ def test_faces_look_at_positive_z() -> None:
         head = slice(0, 38)
         dark = ((rgb.amax(dim=1) < 0.25) & (alpha > 0.99))[:, head].sum(dim=(1, 2))
         assert dark[0] >= dark[1] + 6, noun
+
+
+@pytest.mark.parametrize("noun", sorted(set(vocabulary()["noun"]) - FRONTLESS))
+def test_what_has_a_front_looks_otherwise_from_behind(noun: str) -> None:
+    above = light((0, 1, 0))  # the same from all around
+    pictures = render_each([make(noun)] * 2, orbit([0, 180], 15, size=48), [above])
+    assert (pictures[0] - pictures[1]).abs().sum() > 0.05 * pictures[0, 3].sum()
 
 
 def test_the_bill_of_the_duck_is_at_positive_z_and_wears_go_on_top() -> None:
