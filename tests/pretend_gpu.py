@@ -26,7 +26,7 @@ from dreamforge.contracts import Condition, Scene
 from dreamforge.kernels import nvrtc
 from dreamforge.kernels.capacity import Capacity
 from dreamforge.pipeline import build_scene
-from dreamforge.priors.mixture import PictureMixture
+from dreamforge.priors.mixture import Bank, PictureMixture
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace
 
@@ -63,55 +63,63 @@ class Quiet(PixelSpace):
         return [torch.zeros_like(z_t) for _ in conditions]
 
 
-class Bank(Quiet, PictureMixture):
-    """A prior whose pictures are made on the CPU."""
+class Pictures(Quiet, PictureMixture):
+    """A prior whose pictures are made on the CPU, for cameras there."""
 
     bandwidth = 0.1
 
     def condition(self, prompts: Sequence[str], cameras: Cameras, background: Tensor) -> Condition:
-        assert cameras.c2w.device == background.device == CPU, "pictures are made from cameras and backgrounds on the CPU"
-        return Condition(torch.zeros(len(prompts), 4, 3, cameras.height, cameras.width))
+        assert cameras.c2w.device == CPU
+        return Condition(Bank.of(torch.zeros(len(prompts), 5, 4, cameras.height, cameras.width), background))
 
     predict = PictureMixture.predict
 
 
-def on_gpu(scene: Scene, mode: FakeTensorMode) -> Scene:
-    """The scene with its parameters and what lies beside them on the GPU (a count that lives on the CPU stays)."""
+def on_gpu(scene: Scene) -> Scene:
+    """The scene with its parameters and what lies beside them on the GPU."""
     for name, parameter in list(scene.named_parameters()):
         setattr(scene, name, nn.Parameter(torch.empty(parameter.shape, device=GPU)))
     for name, buffer in list(scene.named_buffers()):
-        if buffer.dim():
-            setattr(scene, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=GPU))
+        setattr(scene, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=GPU))
     return scene
 
 
 def renders(recipe: str) -> None:
     """Cameras and backgrounds made on the CPU, as previews and exports have them, show a scene on the GPU."""
-    scene = _scene(recipe)
-    with FakeTensorMode() as mode, Watch():
-        scene = on_gpu(scene, mode)
-        views = scene.render(orbit([20.0, 110.0], 15.0, size=32), torch.full((2, 3), 0.9))
+    scene, cameras = _scene(recipe), orbit([20.0, 110.0], 15.0, size=32)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        scene = on_gpu(scene)
+        cameras = Cameras(mode.from_tensor(cameras.c2w), mode.from_tensor(cameras.fov), 32, 32)
+        views = scene.render(cameras, torch.full((2, 3), 0.9))
         assert views.rgb.device == views.depth.device == GPU and views.rgb.shape == (2, 3, 32, 32)
         scene.eval()
         with torch.no_grad():
-            assert scene.render(orbit([20.0], 15.0, size=32), torch.full((1, 3), 0.9)).alpha.device == GPU
+            assert scene.render(cameras[:1], torch.full((1, 3), 0.9)).alpha.device == GPU
 
 
 def steps(recipe: str, prior: Callable[[], Any] = Quiet) -> None:
-    """Steps between two logged ones, without densification: nothing is read back and nothing waits."""
+    """Steps between two logged ones, without densification: nothing is read back, and after the first nothing waits."""
     scene, (config, _) = _scene(recipe), configuration.load(recipe, ["stages.0.size=32"], prompt="x")
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode, Watch():
-        scene = on_gpu(scene, mode)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        scene = on_gpu(scene)
         progress = optimize.Progress(optimize.make_optimizer(scene), step=1)
         walk = optimize.optimize(config.stages[0], scene, prior(), "x", "", 0, 0, progress, log_every=1000)
-        for _ in range(9):
-            step = next(walk)
+        next(walk)
+        with Watch():
+            for _ in range(9):
+                step = next(walk)
         assert all(value.device == GPU for value in step.figures.values())
 
 
 def _scene(recipe: str) -> Scene:
+    """A scene whose counts, which live on the CPU, are plain numbers."""
     config, _ = configuration.load(recipe, [], prompt="x")
-    return build_scene(config, 0, CPU)
+    scene = build_scene(config, 0, CPU)
+    for name, buffer in list(scene.named_buffers()):
+        if buffer.dim() == 0:
+            delattr(scene, name)
+            setattr(scene, name, int(buffer))
+    return scene
 
 
 WALKS = {
@@ -119,7 +127,7 @@ WALKS = {
     "a picture of a field": lambda: renders("field"),
     "steps on splats": lambda: steps("splats"),
     "steps on a field": lambda: steps("field"),
-    "steps with pictures from the CPU": lambda: steps("splats", Bank),
+    "steps with pictures from the CPU": lambda: steps("splats", Pictures),
 }
 
 
@@ -128,7 +136,7 @@ def pretend() -> None:
     nvrtc.run = lambda *_: None
     Capacity.room = lambda self, count, exact: 1000
     kernels.choice = lambda device, kernel, forced="": ("cuda" if device == "gpu" else "torch", "")
-    optimize.view_prompts = lambda prompt, cameras: [prompt] * len(cameras)  # it reads the cameras, which have no numbers
+    optimize.view_prompts = lambda prompt, cameras: [prompt] * len(cameras)  # which have no numbers
 
 
 def main() -> None:
@@ -139,7 +147,7 @@ def main() -> None:
             WALKS[name]()
             found[name] = ""
         except Exception as error:
-            place = next(f for f in reversed(traceback.extract_tb(error.__traceback__)) if "dreamforge" in f.filename)
+            place = [frame for frame in traceback.extract_tb(error.__traceback__) if "/dreamforge/" in frame.filename][-1]
             found[name] = f"{place.filename}:{place.lineno}: {place.line}: {type(error).__name__}: {str(error)[:300]}"
     print(json.dumps(found, indent=1))
 

@@ -20,7 +20,6 @@ from dreamforge.contracts import Condition
 from dreamforge.errors import UserError
 from dreamforge.priors.mixture import Bank, PictureMixture
 from dreamforge.priors.noise import NoiseProcess
-from dreamforge.rendering.background import composite
 from dreamforge.samplers import read_transforms
 
 
@@ -35,8 +34,15 @@ class Empirical(PictureMixture):
 
     provides = frozenset({"guidance", "gradient", "image"})
 
-    def __init__(self, *, folder: str = "", neighbours: Count = 8, bandwidth: NonNegative = 0.02) -> None:
-        self.noise = NoiseProcess.stable_diffusion()
+    def __init__(
+        self,
+        *,
+        device: torch.device = torch.device("cpu"),
+        folder: str = "",
+        neighbours: Count = 8,
+        bandwidth: NonNegative = 0.02,
+    ) -> None:
+        self.noise, self.device = NoiseProcess.stable_diffusion(), device
         self.neighbours, self.bandwidth = neighbours, bandwidth
         files, self.cameras = read_transforms(Path(folder))
         self.bank = torch.stack([_premultiplied(file) for file in files])  # [K,4,H,W]
@@ -56,7 +62,7 @@ class Empirical(PictureMixture):
         if cameras is None:
             rgba = self.bank.expand(count, *self.bank.shape)
         else:
-            here = torch.nn.functional.normalize(cameras.position, dim=-1)
+            here = torch.nn.functional.normalize(cameras.position.cpu(), dim=-1)
             there = torch.nn.functional.normalize(self.cameras.position, dim=-1)
             nearest = (here @ there.T).topk(min(self.neighbours, len(there)), dim=1).indices  # [B,N]
             rgba = self.bank[nearest]
@@ -64,8 +70,8 @@ class Empirical(PictureMixture):
                 size = (cameras.height, cameras.width)
                 flat = torch.nn.functional.interpolate(rgba.flatten(0, 1), size=size, mode="area")
                 rgba = flat.view(count, -1, *flat.shape[1:])
-        background = torch.ones(count, 3) if background is None else background
-        return Condition(Bank(2 * composite(rgba, background[:, None]) - 1))
+        background = torch.ones(count, 3, device=self.device) if background is None else background
+        return Condition(Bank.of(rgba, background))
 
 
 def _premultiplied(file: Path) -> Tensor:

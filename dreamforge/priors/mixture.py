@@ -11,6 +11,7 @@ from torch import Tensor
 from dreamforge.contracts import Condition
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace
+from dreamforge.rendering.background import composite
 
 
 def mixture_epsilon(
@@ -52,6 +53,14 @@ class Bank(NamedTuple):
 
     pictures: Tensor
     log_weights: Tensor | float = 0.0
+
+    @classmethod
+    def of(cls, rgba: Tensor, background: Tensor, log_weights: Tensor | float = 0.0) -> Bank:
+        """From premultiplied pictures `[B,K,4,H,W]` made on the CPU, put on backgrounds `[B,3]`, where those are."""
+        rgba = rgba.to(background.device, non_blocking=True)
+        if isinstance(log_weights, Tensor):
+            log_weights = log_weights.to(background.device, non_blocking=True)
+        return cls(2 * composite(rgba, background[:, None]) - 1, log_weights)
 
 
 class PictureMixture(PixelSpace):

@@ -52,7 +52,9 @@ class NoiseProcess:
     def alpha_sigma(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """alpha_t and sigma_t of `t` `[B]`, shaped `[B,1,...]` to multiply `like` `[B,...]`."""
         shape = (-1,) + (1,) * (like.dim() - 1)
-        index = t.to(self.alphas.device)
+        if self.alphas.device != like.device:  # once: from then on nothing is copied in a step
+            self.alphas, self.sigmas = self.alphas.to(like.device), self.sigmas.to(like.device)
+        index = t.to(like.device)
         return tuple(table[index].to(like).view(shape) for table in (self.alphas, self.sigmas))
 
     def add(self, z: Tensor, eps: Tensor, t: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class ToyWorld(PictureMixture):
     def __init__(
         self,
         *,
+        device: torch.device = torch.device("cpu"),
         seed: int = 0,
         instances: Count = 4,
         bandwidth: NonNegative = 0.02,
@@ -52,7 +53,7 @@ class ToyWorld(PictureMixture):
         size: Count = 64,
         image_std: NonNegative = 0.5,
     ) -> None:
-        self.noise = NoiseProcess.stable_diffusion()
+        self.noise, self.device = NoiseProcess.stable_diffusion(), device
         self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
         self.joint, self.size, self.image_std = multiview, size, image_std
         self.provides = frozenset({"guidance", "gradient", "image", *(["multi-view"] if multiview else [])})
@@ -71,18 +72,18 @@ class ToyWorld(PictureMixture):
         image: Tensor | None = None,
     ) -> Condition:
         """What to tell the model; see `dreamforge.contracts.Prior`."""
-        background = torch.ones(len(prompts), 3) if background is None else background
+        background = torch.ones(len(prompts), 3, device=self.device) if background is None else background
         said = [replace(self._read(prompt), view=None) for prompt in prompts]  # the cameras say the view
         if cameras is None:
             rgba = torch.cat([self._every_view(self._read(prompt)) for prompt in prompts])
         elif len(set(said)) == 1:
-            rgba = render(self._objects(said[0]), cameras)
+            rgba = render(self._objects(said[0]), cameras.to("cpu"))
         else:
-            rgba = torch.cat([render(self._objects(d), cameras[i : i + 1]) for i, d in enumerate(said)])
-        weights = 0.0 if image is None else self._seen(image, said)
+            rgba = torch.cat([render(self._objects(d), cameras[i : i + 1].to("cpu")) for i, d in enumerate(said)])
+        weights = 0.0 if image is None else self._seen(image.cpu(), said)
         if isinstance(weights, Tensor):  # where every view is a component, the views are the outer index
             weights = weights.repeat(1, rgba.shape[1] // weights.shape[1])
-        return Condition(Bank(2 * composite(rgba, background[:, None]) - 1, weights))
+        return Condition(Bank.of(rgba, background, weights))
 
     def _seen(self, image: Tensor, said: Sequence[Description]) -> Tensor:
         """Log weights `[B,K]` of each picture's instances given the image prompts."""

@@ -85,6 +85,7 @@ class Field(nn.Module):
         In training, samples are jittered by the number of renders so far. In evaluation they lie still and twice as
         close. See `dreamforge.contracts.Scene`.
         """
+        cameras, background = cameras.to(self.table.device), background.to(self.table.device)
         step, jitter = 1 / self.samples, None
         if self.training:
             random = generator(self.seed, "field jitter", int(self.renders))
@@ -113,7 +114,7 @@ class Field(nn.Module):
     def after_step(self, step: int, steps: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
         """Every few steps, look again at which cells are occupied."""
         if step % UPDATE_EVERY == 0:
-            self._look(torch.rand(self.seen.numel(), 3, generator=generator).to(self.seen.device))
+            self._look(torch.rand(self.seen.numel(), 3, generator=generator).to(self.seen, non_blocking=True))
 
     @torch.no_grad()
     def _look(self, place: Tensor) -> None:

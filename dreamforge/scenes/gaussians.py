@@ -118,6 +118,7 @@ class Gaussians(nn.Module):
 
         See `dreamforge.contracts.Scene`.
         """
+        cameras, background = cameras.to(self.means.device), background.to(self.means.device)
         statistics = SplatStatistics(self.gradient, self.seen, self.radius) if self.training else None
         colors, seen_from = self.colors, cameras.position
         if "sh" in self.learning_rates:
