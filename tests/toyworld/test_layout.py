@@ -95,6 +95,9 @@ def test_a_texture_grows_with_its_thing() -> None:
     """A small striped car is a striped car seen from farther away."""
     small, car = make("a small striped car"), make("a striped car")
     assert np.allclose([p.grain for p in small.primitives], [0.65 * p.grain for p in car.primitives])
+    for noun in ("car", "lamp", "whale"):  # so that stripes are as wide on all things of one size
+        coats = [p for p in make(f"a striped {noun}").primitives if p.finish == Finish.STRIPED]
+        assert np.allclose([p.grain for p in coats], 1.0)
     near = render([car], orbit([40], 20, 3.0, size=65))
     scale = 0.65
     far = render([small], orbit([40], 20, 3.0 * scale, size=65))
