@@ -11,7 +11,7 @@ from dreamforge.cameras import Cameras
 from dreamforge.components import NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError, did_you_mean
-from dreamforge.priors.mixture import mixture_epsilon, observation_log_weights
+from dreamforge.priors.mixture import mixture_epsilon, mixture_log_likelihood, observation_log_weights
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace
 
@@ -68,9 +68,18 @@ class Analytic(PixelSpace):
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
         """The noise under each condition; see `dreamforge.contracts.Prior`."""
         alpha, sigma = self.noise.alpha_sigma(t, z_t)
-        means = self.means.to(z_t).view(1, *self.means.shape, *(1,) * (z_t.dim() - 2))
-        means = means.expand(len(z_t), *self.means.shape, *z_t.shape[2:])
+        means = self._means_like(z_t)
         return [
             mixture_epsilon(z_t, alpha, sigma, means, self.stds.to(z_t), condition.data.to(z_t))
             for condition in conditions
         ]
+
+    def log_likelihood(self, z: Tensor, condition: Condition, std: float = 0.0) -> Tensor:
+        """log p(z) `[B]`, of z seen through noise of standard deviation `std`."""
+        spread = (self.stds.to(z) ** 2 + std**2).sqrt()
+        return mixture_log_likelihood(z, self._means_like(z), spread, condition.data.to(z))
+
+    def _means_like(self, z: Tensor) -> Tensor:
+        """The means `[B,K,...]`, each a plain picture where z is one."""
+        means = self.means.to(z).view(1, *self.means.shape, *(1,) * (z.dim() - 2))
+        return means.expand(len(z), *self.means.shape, *z.shape[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -38,6 +39,15 @@ def mixture_epsilon(
         likelihood = likelihood.sum(0, keepdim=True).expand(batch, count)
     share = torch.softmax(likelihood + log_weights, dim=1) / variance
     return sigma * torch.einsum("bk,bkd->bd", share, residual).view_as(z_t)
+
+
+def mixture_log_likelihood(z: Tensor, means: Tensor, std: Tensor | float, log_weights: Tensor | float) -> Tensor:
+    """log p(z), `[B]`, under a mixture of isotropic Gaussians. Arguments as in `mixture_epsilon`; differentiable."""
+    distance = (z[:, None] - means).flatten(2).square().sum(-1)  # [B,K]
+    variance = torch.as_tensor(std).to(distance) ** 2
+    share = torch.as_tensor(log_weights).to(distance).expand_as(distance).log_softmax(1)
+    size = z[0].numel()
+    return (share - 0.5 * distance / variance - 0.5 * size * (2 * math.pi * variance).log()).logsumexp(1)
 
 
 def observation_log_weights(observed: Tensor, expected: Tensor, std: float) -> Tensor:
@@ -81,3 +91,8 @@ class PictureMixture(PixelSpace):
             mixture_epsilon(z_t, alpha, sigma, bank.pictures, self.bandwidth, bank.log_weights, self.joint)
             for bank in [condition.data for condition in conditions]
         ]
+
+    def log_likelihood(self, z: Tensor, condition: Condition, std: float = 0.0) -> Tensor:
+        """log p(z) `[B]` of each picture by itself, seen through noise of standard deviation `std`."""
+        bank = condition.data
+        return mixture_log_likelihood(z, bank.pictures, (self.bandwidth**2 + std**2) ** 0.5, bank.log_weights)

@@ -1,3 +1,6 @@
 """Scorers of pictures, one file each: what methods with a preference choose by, and what a stage can climb itself."""
 
-REWARDS = {}
+from dreamforge.rewards.clip import ClipReward
+from dreamforge.rewards.prior import PriorReward
+
+REWARDS = {"clip": ClipReward, "prior": PriorReward}
