@@ -39,9 +39,13 @@ def gaussians() -> Callable[..., Analytic]:
     return make
 
 
-def conditions(prior: Prior, count: int, positive: str = "y", negative: str = "") -> PromptConditions:
-    """Conditions of a batch of `count`."""
-    return PromptConditions(*(partial(prior.condition, [text] * count) for text in (positive, negative, "")))
+def conditions(
+    prior: Prior, count: int, positive: str = "y", negative: str = "", image: Tensor | None = None
+) -> PromptConditions:
+    """Conditions of a batch of `count`, beside a picture if given."""
+    seen = {} if image is None else {"image": image}
+    asked = (partial(prior.condition, [text] * count, **seen) for text in (positive, negative, ""))
+    return PromptConditions(*asked, beside=partial(conditions, prior, count, positive, negative))
 
 
 class Recorder:

@@ -73,8 +73,8 @@ class Network(PixelSpace):
         self.noise = noise or NoiseProcess.stable_diffusion(dtype=F64)
         self.asked: list[tuple[list[int], list[str]]] = []
 
-    def condition(self, prompts: Sequence[str], *_: object) -> Condition:
-        return Condition(prompts[0])
+    def condition(self, prompts: Sequence[str], *_: object, image: Tensor | None = None) -> Condition:
+        return Condition(prompts[0] if image is None else f"{prompts[0]} beside {image.sum().item():.6f}")
 
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
         self.asked.append((t.tolist(), [condition.data for condition in conditions]))
@@ -100,8 +100,8 @@ class Perfect(PixelSpace):
     def __init__(self, z: Tensor) -> None:
         self.noise, self.z = NoiseProcess.stable_diffusion(dtype=F64), z
 
-    def condition(self, prompts: Sequence[str], *_: object) -> Condition:
-        return Condition(prompts[0])
+    def condition(self, prompts: Sequence[str], *_: object, image: Tensor | None = None) -> Condition:
+        return Condition(prompts[0] if image is None else f"{prompts[0]} beside {image.sum().item():.6f}")
 
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
         alpha, sigma = self.noise.alpha_sigma(t, z_t)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dreamforge import config
+from dreamforge.cameras import orbit
 from dreamforge.components import KINDS
 from dreamforge.contracts import Distilled, Prior, Source, Views
 from dreamforge.objectives import OBJECTIVES
@@ -23,7 +24,7 @@ T = torch.tensor([20, 300, 600, 980])
 SHAPES = [(4, 2), (4, 4, 8, 8)]
 """A point in the plane and a latent; a set of four views for those who need one."""
 
-DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd", "nfsd"})
+DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd", "nfsd", "mean_shift"})
 """Those that ask for nothing where every prediction is right."""
 
 SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})
@@ -33,6 +34,8 @@ SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})
 def ask(name: str, z: Tensor, prior: Prior, prompts: Any = None, **options: Any) -> Distilled:
     objective: Callable[..., Distilled] = OBJECTIVES[name].function
     options = {**supply(z, prior, prompts), "weight": "uniform", **options}
+    if name == "anchords" and z.dim() == 2:  # the one that shows the prior a picture for each point
+        options["rendered"] = Views(*[z.sigmoid()[..., None, None]] * 3)
     known = inspect.signature(objective).parameters
     chosen = {key: value for key, value in options.items() if key in known}
     return objective(z, T, draw(*z.shape, seed=1).to(z), prior, prompts or conditions(prior, 4), **chosen)
@@ -47,6 +50,9 @@ def supply(z: Tensor, prior: Prior, prompts: Any = None) -> dict[str, Any]:
         "generator": seeded(),
         "rendered": Views(rgb, rgb[:, :1], rgb[:, :1]),
         "source": Source(z + draw(*z.shape, seed=5).to(z), prompts),
+        "cameras": orbit([0.0, 80.0, 170.0, 260.0], 15.0, size=8),
+        "image": rgb[0] if z.dim() == 4 else rgb[0, :, None, None],
+        "reward": lambda pictures: pictures.flatten(1).mean(1),
     }
 
 
