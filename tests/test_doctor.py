@@ -10,7 +10,7 @@ import torch
 
 from dreamforge import doctor, kernels
 from dreamforge.errors import UserError
-from dreamforge.kernels import ON_CUDA, backend, nvrtc
+from dreamforge.kernels import backend, nvrtc
 
 CACHED = (kernels.choice, kernels.numba_problem, kernels.cuda_problem, nvrtc.compiler_problem)
 
@@ -46,12 +46,11 @@ def test_without_a_gpu_numba_serves() -> None:
     assert all(rows()[f"kernel {name}"][0].startswith("numba") for name in kernels.KERNELS)
 
 
-def test_on_a_gpu_cuda_serves_where_there_are_kernels(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_cuda_serves(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvrtc, "compiler_problem", lambda: None)
     for name, implementation in served("cuda").items():
         state, advice = rows()[f"kernel {name}"]
-        assert implementation == ("cuda" if name in ON_CUDA else "torch") and state.startswith(implementation)
-        assert bool(advice) == (implementation == "torch")
+        assert implementation == "cuda" and state.startswith("cuda") and not advice
     assert rows()["device"][0] == "an H100 (sm_90)"
     assert set(served("cpu").values()) == {"numba"}
 

@@ -20,13 +20,10 @@ KERNELS = {
     "hashgrid": "multiresolution hash encoding",
     "volume": "occupancy marching and compositing",
     "splat": "Gaussian projection and rasterization",
-    "harmonics": "spherical harmonics",
     "harmonics": "colours that depend on the view",
     "raster": "triangle rasterization",
 }
 """The kernels and what each does, one module of that name each."""
-ON_CUDA = ("hashgrid", "volume", "splat", "harmonics", "raster")
-"""The kernels that have a CUDA path."""
 
 
 @functools.cache
@@ -49,7 +46,7 @@ def cuda_problem() -> str | None:
     return nvrtc.compiler_problem()
 
 
-def backend(device: torch.device, kernel: str = "") -> str:
+def backend(device: torch.device, kernel: str) -> str:
     """The implementation that serves a kernel's tensors on `device`: "numba", "cuda" or "torch"."""
     return choice(device.type, kernel, os.environ.get("DREAMFORGE_KERNELS", ""))[0]
 
@@ -62,12 +59,12 @@ def choice(device_type: str, kernel: str, forced: str = "") -> tuple[str, str]:
     if device_type == "cpu":
         fast, problem = "numba", numba_problem()
     elif device_type == "cuda":
-        fast, problem = "cuda", cuda_problem() if kernel in ON_CUDA else "it has no CUDA path yet"
+        fast, problem = "cuda", cuda_problem()
     else:
         return "torch", f"there are no kernels for {device_type} devices"
     if forced == "torch":
         return "torch", "DREAMFORGE_KERNELS=torch is set"
-    if problem and forced == fast and kernel in ON_CUDA:
+    if problem and forced == fast:
         raise UserError(f"DREAMFORGE_KERNELS={forced}: {problem}")
     return ("torch", problem) if problem else (fast, "")
 

@@ -32,7 +32,8 @@ try bench-kernels python3 -m dreamforge.cli bench kernels --json "$out/kernels.j
 try bench-libraries python3 tests/gpu/libraries.py "$out/libraries.json"
 for scene in gaussians field; do
     try "bench-step-$scene" python3 -m dreamforge.cli bench step --scene "$scene" --json "$out/step-$scene.json"
-    try "bench-step-sd-$scene" python3 -m dreamforge.cli bench step --prior sd21 --scene "$scene" --json "$out/step-sd-$scene.json"
+    try "bench-step-sd-$scene" python3 -m dreamforge.cli bench step --prior sd21 --scene "$scene" \
+        --json "$out/step-sd-$scene.json" stages.0.size=512 stages.0.batch=4
 done
 if command -v compute-sanitizer > /dev/null; then
     few="test_splats[(5, 3)] or test_compositing[3-5] or test_harmonics[4] or test_mesh_pictures[(37, 61)] or test_marching"
