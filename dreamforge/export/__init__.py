@@ -12,10 +12,13 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dreamforge.contracts import Mesh, Scene, Splats
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.export import gltf, obj, ply, splat, splat_ply, spz, stl
 from dreamforge.export.clean import clean
+from dreamforge.export.normals import bake_normals
 from dreamforge.export.surface import Render
 from dreamforge.export.texture import bake
 from dreamforge.export.verify import Verification, verify
@@ -81,13 +84,20 @@ def export_scene(
 def textured_mesh(scene: Scene, config: ExportConfig, task: Task = nullcontext) -> tuple[Mesh, Render]:
     """The scene as a textured mesh, and the renders that its files have to match."""
     with task("surface"):
-        mesh = scene.to_mesh(config.resolution)
-    if mesh.uv is not None:  # such a scene may be lit, which the renders of a file are not
-        return mesh, partial(render_mesh, mesh, cull_back=True)
-    with task("clean-up"):
-        mesh = clean(mesh, config.faces)
-    with task("texture"):
-        return bake(mesh, scene.render, config.texture), scene.render
+        raw = scene.to_mesh(config.resolution)
+    if raw.uv is None:
+        with task("clean-up"):
+            mesh = clean(raw, config.faces)
+        with task("texture"):
+            mesh, truth = bake(mesh, scene.render, config.texture), scene.render
+    else:  # such a scene may be lit, which the renders of a file are not
+        mesh, truth = raw, partial(render_mesh, raw, cull_back=True)
+    if config.pbr and not mesh.lit:
+        mesh.metallic_roughness = np.uint8([[[0, 255, 0]]])  # rough, no metal
+        if raw.uv is None:
+            with task("normal map"):
+                mesh.normal_map = bake_normals(mesh, clean(raw, len(raw.faces)), config.texture // 2)
+    return mesh, truth
 
 
 def load_asset(path: Path) -> Mesh | Splats:

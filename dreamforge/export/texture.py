@@ -45,7 +45,7 @@ def bake(mesh: Mesh, render: Render, size: int = 1024) -> Mesh:
     """
     mesh = unwrap(mesh, size)
     photos = _photograph(mesh, render, max(128, size // 4))
-    texel, position, normal = _texels(mesh, size)
+    texel, position, normal = texels(mesh, size)
     depth = photos.fragments.depth.numpy()
     colors, weight = project_colors(position, normal, photos.cameras, photos.colors, photos.trust, depth)
     seen = weight > 0
@@ -56,7 +56,7 @@ def bake(mesh: Mesh, render: Render, size: int = 1024) -> Mesh:
         colors[~seen] = colors[seen][nearest]
     texture = np.zeros((size * size, 3), np.float32)
     texture[texel] = colors
-    texture = _dilate(texture, texel, size)
+    texture = dilate(texture, texel, size)
     pixels = np.clip(texture.reshape(size, size, 3) * 255 + 0.5, 0, 255).astype(np.uint8)
     return replace(mesh, texture=pixels)
 
@@ -82,7 +82,7 @@ def _highest_near(images: Tensor) -> Tensor:
     return torch.nn.functional.max_pool2d(images, 3, stride=1, padding=1)
 
 
-def _texels(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def texels(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The texels inside charts: flat indices `[N]` (row 0 at v = 1), world positions and normals `[N,3]`."""
     where = torch.from_numpy(np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]], axis=-1)[None] * size)
     vertices, faces = torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.faces)
@@ -96,7 +96,7 @@ def _texels(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return texel, np.ascontiguousarray(position), flat[face[texel]].astype(np.float32)
 
 
-def _dilate(texture: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
+def dilate(texture: np.ndarray, texel: np.ndarray, size: int) -> np.ndarray:
     """The texture `[size²,3]` with every texel outside the charts set to the nearest one inside."""
     outside = np.ones(size * size, bool)
     outside[texel] = False
