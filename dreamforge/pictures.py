@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import numpy as np
 import torch
 from PIL import Image
@@ -69,6 +68,8 @@ def contact_sheet(images: Tensor, columns: int) -> Tensor:
 
 def save_video(frames: Tensor, path: Path, fps: int = 24) -> None:
     """Write `[N,3,H,W]` in [0,1] (even H and W) as an .mp4 that plays everywhere: H.264, yuv420p, index in front."""
+    import imageio_ffmpeg  # brings all of ffmpeg, which only films need
+
     count, _, height, width = frames.shape
     if height % 2 or width % 2:
         raise ValueError(f"a video needs even sides, not {width} x {height}")

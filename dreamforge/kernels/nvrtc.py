@@ -67,6 +67,8 @@ def run(program: Program, kernel: str, blocks: tuple[int, int], threads: int, ar
     driver = _bindings("driver")
     device = arguments[0].device
     with torch.cuda.device(device):
+        if not int(_check(driver.cuCtxGetCurrent(), kernel)):  # a thread, such as autograd's, that torch has just begun to use
+            _check(driver.cuCtxSetCurrent(_context(device.index)), kernel)
         function = _function(program, kernel, device.index)
         stream = torch.cuda.current_stream(device).cuda_stream
         with packed(arguments) as pointer:
@@ -91,6 +93,13 @@ def as_c(argument: Any) -> Any:
     if isinstance(argument, float):
         return ctypes.c_float(argument)
     return ctypes.c_int(argument) if isinstance(argument, int) else argument
+
+
+@functools.cache
+def _context(device: int) -> Any:
+    """The context that torch, like all users of CUDA's runtime, shares on a device."""
+    driver = _bindings("driver")
+    return _check(driver.cuDevicePrimaryCtxRetain(_check(driver.cuDeviceGet(device), "device")), "context")
 
 
 @functools.cache

@@ -117,7 +117,7 @@ class Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
         *tensors, size, statistics = arguments
-        means, scales, rotations, opacities, colors, views, focals = (x.detach().contiguous() for x in tensors)
+        means, scales, rotations, opacities, colors, views, focals = (x.detach().float().contiguous() for x in tensors)
         geometry = [means, scales, rotations, opacities, views, focals]
         image, plan = forward(geometry, colors, size, exact=not any(ctx.needs_input_grad))
         ctx.save_for_backward(image, colors, *geometry)

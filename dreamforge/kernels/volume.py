@@ -123,7 +123,7 @@ def composite_reference(
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(ctx, kernels: ModuleType, sigmas: Tensor, colors: Tensor, offsets: Tensor, t: Tensor, step: float):
-        colors = colors.detach().contiguous()
+        colors = colors.detach().float().contiguous()
         weights, *outputs = kernels.composite(sigmas.detach().contiguous(), colors, offsets, t, step)
         ctx.save_for_backward(colors, offsets, t, weights)
         ctx.kernels, ctx.step = kernels, step

@@ -5,8 +5,8 @@
 #
 # Takes about ten minutes. Where no package index can be reached, bring what the machine lacks as wheels in ./wheels, made with
 #   pip download --only-binary=:all: --no-deps --python-version 3.12 -d wheels \
-#       omegaconf trimesh fast-simplification xatlas imageio-ffmpeg diffusers pygltflib dataclasses-json marshmallow \
-#       typing-inspect mypy-extensions
+#       omegaconf trimesh fast-simplification xatlas diffusers
+# (imageio-ffmpeg too, for a whole run; it is large.)
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-gpu-results}

@@ -63,6 +63,7 @@ def test_a_step_waits_for_nothing(recipe: str) -> None:
 
 @pytest.mark.parametrize("recipe", ["splats", "field"])
 def test_a_run_on_the_device(recipe: str, tmp_path: Path) -> None:
+    pytest.importorskip("imageio_ffmpeg", reason="a run ends with a film, which needs imageio-ffmpeg")
     short = ["stages.0.steps=40", "stages.1.steps=12", "stages.1.size=64", "export.texture=256", "export.resolution=64"]
     command = [sys.executable, "-m", "dreamforge.cli", "run", "--prompt", "a yellow duck", "--recipe", recipe, "--out", "duck"]
     done = subprocess.run([*command, "device=cuda", *short], cwd=tmp_path, capture_output=True, text=True)

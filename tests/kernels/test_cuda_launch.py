@@ -24,6 +24,17 @@ void* pointers[4];      // stream, the first two parameters, extra
 int answer = 0;
 char asked[64];
 
+void* context = nullptr;
+int contexts = 0;  // how often one was asked for
+
+int cuCtxGetCurrent(void** current) { *current = context; return 0; }
+int cuCtxSetCurrent(void* wanted) { context = wanted; return 0; }
+int cuDeviceGet(int* device, int index) { *device = 40 + index; return 0; }
+int cuDevicePrimaryCtxRetain(void** retained, int device) {
+    contexts++;
+    *retained = device == 42 ? (void*)0x9abc : nullptr;
+    return 0;
+}
 int cuModuleLoadData(void** module, const void* image) { memcpy(noted, image, 4); *module = (void*)0x1234; return 0; }
 int cuModuleGetFunction(void** function, void* module, const char* name) {
     strncpy(asked, name, 63);
@@ -56,16 +67,21 @@ from dreamforge.kernels.hashgrid_cuda import program
 torch.cuda.device = lambda device: contextlib.nullcontext()
 torch.cuda.current_stream = lambda device: types.SimpleNamespace(cuda_stream=0x77)
 torch.cuda.get_device_capability = lambda device: (9, 0)
-tensor = torch.zeros(5)
+class OnSecond(torch.Tensor):
+    device = torch.device("cuda", 2)
+
+tensor = torch.zeros(5).as_subclass(OnSecond)
 
 def launch():
     program(2, False).launch("forward", (3, 4), 96, tensor, None, 41, 2.5, (ctypes.c_int * 2)(8, 9))
 
 launch()
+launch()
 library = ctypes.CDLL("libcuda.so.1")
 noted = (ctypes.c_uint * 16).in_dll(library, "noted")
 pointers = (ctypes.c_void_p * 4).in_dll(library, "pointers")
 found = {"noted": list(noted), "pointers": list(pointers), "tensor": tensor.data_ptr()}
+found["contexts"] = ctypes.c_int.in_dll(library, "contexts").value, ctypes.c_void_p.in_dll(library, "context").value
 found["asked"] = (ctypes.c_char * 64).in_dll(library, "asked").value.decode()
 ctypes.c_int.in_dll(library, "answer").value = 700
 try:
@@ -87,6 +103,7 @@ def test_what_the_driver_is_given(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     magic, *grid_and_block, shared, number, right_function, fraction, first, second = found["noted"][:13]
     assert magic == int.from_bytes(b"\x7fELF", "little") and right_function and found["asked"] == "forward"
+    assert found["contexts"] == [1, 0x9ABC]  # bound once, in a thread that had none
     assert grid_and_block == [3, 4, 1, 96, 1, 1] and shared == 0
     assert found["pointers"] == [0x77, found["tensor"], None, None]
     assert number == 41 and fraction == 0x40200000 and [first, second] == [8, 9]
