@@ -23,16 +23,26 @@ class PriorReward:
 
     def __init__(self, *, prior: Prior, std: NonNegative = 1.0, draws: Count = 8) -> None:
         self.prior, self.std, self.draws = prior, std, draws
+        self._views: tuple[int, str, int, int] | None = None
 
     def __call__(
         self, pictures: Tensor, prompt: str, cameras: Cameras | None = None, background: Tensor | None = None
     ) -> Tensor:
         """See `dreamforge.contracts.Reward`."""
-        z, count = self.prior.encode(pictures), len(pictures)
-        asked = [self.prior.condition([text] * count, cameras, background) for text in (prompt, "")]
+        z, asked = self.prior.encode(pictures), self._conditions(len(pictures), prompt, cameras, background)
         likelihood = self._exact if hasattr(self.prior, "log_likelihood") else self._estimated
         with_prompt, without = likelihood(z, asked)
         return torch.nn.functional.logsigmoid(with_prompt - without)
+
+    def _conditions(
+        self, count: int, prompt: str, cameras: Cameras | None, background: Tensor | None
+    ) -> list[Condition]:
+        """Those of the prompt and of the empty one, kept while the same views are scored again."""
+        views = (count, prompt, id(cameras), id(background))
+        if views != self._views:
+            self._asked = [self.prior.condition([text] * count, cameras, background) for text in (prompt, "")]
+            self._views, self._kept = views, (cameras, background)  # kept: an id is unique only while its object lives
+        return self._asked
 
     def _exact(self, z: Tensor, asked: list[Condition]) -> list[Tensor]:
         return [self.prior.log_likelihood(z, condition, self.std) for condition in asked]
