@@ -99,3 +99,29 @@ def test_a_broken_folder_is_one_line(folder: Path) -> None:
     (folder / "transforms.json").write_text("{}")
     with pytest.raises(UserError, match="docs/priors.md"):
         Empirical(folder=str(folder))
+
+
+def test_an_image_prompt_is_an_observation_of_the_front() -> None:
+    """The posterior over instances by Bayes' rule from pictures of their fronts: the picture of instance 1 wins over a
+    picture without noise that is between two, once for a set of views, and once for each view that has its own."""
+    prior = ToyWorld(instances=3, image_std=0.5)
+    fronts = render([instance(parse("a duck"), k) for k in range(3)], orbit([0.0], 15.0, size=32))[0]
+    fronts = composite(fronts, torch.ones(3, 3))
+    seen = 0.5 * fronts[0] + 0.5 * fronts[1]
+    for image, count in ((fronts[1], 1), (seen, 1), (torch.stack([fronts[1], fronts[2]]), 2)):
+        bank = prior.condition(["a duck"] * 2, CAMERAS, BEHIND, image).data
+        pictures = image if image.dim() == 4 else image[None]
+        expected = -0.5 * ((2 * pictures[:, None] - 2 * fronts) / 0.5).square().sum((2, 3, 4)).sum(0)
+        found = bank.log_weights.log_softmax(1)
+        assert torch.allclose(found, expected.log_softmax(0).expand(2, 3), atol=1e-3) and len(pictures) == count
+    z, t = picture("a duck", 0), torch.tensor([999, 999])
+    z_t = prior.noise.add(z, torch.randn(z.shape, generator=torch.Generator().manual_seed(0)), t)
+    [eps] = prior.predict(z_t, t, [prior.condition(["a duck"] * 2, CAMERAS, BEHIND, fronts[1])])
+    assert (prior.noise.clean(z_t, eps, t) - picture("a duck", 1)).abs().mean() < 0.02
+
+
+def test_an_image_prompt_without_cameras_says_nothing_of_the_view() -> None:
+    prior = ToyWorld(instances=2, size=16)
+    image = composite(render([instance(parse("a cat"), 1)], orbit([0.0], 15.0, size=32))[0], torch.ones(1, 3))[0]
+    weights = prior.condition(["a cat"], image=image).data.log_weights.softmax(1).view(8, 2)  # views, instances
+    assert torch.allclose(weights, weights[:1].expand(8, 2)) and (weights[:, 1] > 0.1).all()
