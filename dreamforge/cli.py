@@ -332,6 +332,7 @@ LISTS: dict[str, Callable[[], list[tuple[str, str]]]] = {
     "objectives": _objectives,
     "priors": lambda: _components("priors"),
     "scenes": lambda: _components("scenes"),
+    "phi": lambda: _components("phi"),
     "words": _words,
 }
 

@@ -48,8 +48,9 @@ KINDS = {
     "objectives": Kind(
         "dreamforge.objectives",
         "OBJECTIVES",
-        frozenset({"progress", "generator", "rendered", "cameras", "source", "image", "reward"}),
+        frozenset({"progress", "generator", "rendered", "cameras", "source", "image", "reward", "phi"}),
     ),
+    "phi": Kind("dreamforge.learned", "LEARNED", frozenset({"prior", "shape", "seed"})),
     "rewards": Kind("dreamforge.rewards", "REWARDS", frozenset({"prior", "device"})),
     "cameras": Kind("dreamforge.samplers", "SAMPLERS"),
     "timesteps": Kind("dreamforge.schedules", "TIMESTEPS"),

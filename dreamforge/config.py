@@ -47,6 +47,10 @@ class StageConfig:
     prompt: str = ""
     """What this stage makes, where it is not the run's prompt: the `source_prompt` before an edit."""
     objective: Annotated[Component, "objectives"] = field(default_factory=lambda: Component("sds"))
+    phi: Annotated[Component | None, "phi"] = None
+    """The learned score of objectives that need one. None: "lora" on a prior that is a UNet, else "network"."""
+    particles: Count = 1
+    """Scenes optimized side by side under one phi, one of them each step. The first is the one that goes on."""
     cameras: Annotated[Component, "cameras"] = field(default_factory=lambda: Component("random"))
     timesteps: Annotated[Component, "timesteps"] = field(default_factory=lambda: Component("uniform"))
     background: Annotated[str, check_background] = "random"
@@ -135,6 +139,9 @@ def typed(tree: dict[str, Any]) -> RunConfig:
         raise UserError("stages: the recipe has none; give it at least one")
     if config.stages[0].scene is None:
         raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}")
+    for index, stage in enumerate(config.stages):
+        if stage.scene is None and stage.particles > 1:
+            raise UserError(f"stages.{index}.particles: the scenes are those of an earlier stage; set particles there")
     from dreamforge.export import FORMATS
 
     if not config.export.formats:
@@ -285,7 +292,7 @@ def _merge_list(
     return merged
 
 
-COMPONENT_KEYS = {"prior", "scene", "objective", "cameras", "timesteps", "reward"}
+COMPONENT_KEYS = {"prior", "scene", "objective", "cameras", "timesteps", "reward", "phi"}
 """The keys whose values name a component, as text or as {name: …, option: value}."""
 
 

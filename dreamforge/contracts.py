@@ -243,6 +243,58 @@ class Source:
     prompt: PromptConditions
 
 
+class Phi:
+    """The learned score of the renders as an objective sees it in one step: it answers like a prior.
+
+    `predict(z_t, t, conditions)` gives the noise in z_t under each of its own conditions, in one batched forward.
+    """
+
+    def __init__(
+        self,
+        predict: Callable[[Tensor, Tensor, Sequence[Condition]], list[Tensor]],
+        posed: Callable[[], Condition],
+        free: Callable[[], Condition],
+        empty: Callable[[], Condition] | None = None,
+    ) -> None:
+        """posed, free, empty: make the conditions when they are first asked for."""
+        self.predict, self._posed, self._free, self._empty = predict, posed, free, empty
+
+    @cached_property
+    def posed(self) -> Condition:
+        """Pictures of the scene from the step's cameras."""
+        return self._posed()
+
+    @cached_property
+    def free(self) -> Condition:
+        """Pictures of the scene from anywhere."""
+        return self._free()
+
+    @cached_property
+    def empty(self) -> Condition:
+        """As `posed`, under the empty prompt; the same where phi does not read the prompt."""
+        return self._empty() if self._empty else self.posed
+
+
+class LearnedScore(Protocol):
+    """The score of the noised renders, learned while they are made: phi of VSD and its kin.
+
+    A `torch.nn.Module`: its `state_dict()` and the state of its optimizer, which has one named group a parameter, hold
+    everything that later steps depend on.
+    """
+
+    optimizer: torch.optim.Optimizer
+
+    def phi(self, prompt: str, cameras: Cameras, background: Tensor) -> Phi:
+        """What an objective may ask in a step. prompt: the same for every view."""
+        ...
+
+    def learn(
+        self, z: Tensor, prompt: str, cameras: Cameras, background: Tensor, progress: float, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Train on what a step rendered, z `[B,...]`, with noise of its own; returns figures to log."""
+        ...
+
+
 @dataclass
 class Distilled:
     """What an objective returns: the gradient on the latent (descent moves z against it), figures to log, and where

@@ -14,7 +14,18 @@ from torch import Tensor
 from dreamforge.cameras import Cameras, orbit
 from dreamforge.components import build, find
 from dreamforge.config import Component, StageConfig
-from dreamforge.contracts import Condition, Distilled, Prior, PromptConditions, Reward, Scene, Source, Views
+from dreamforge.contracts import (
+    Condition,
+    Distilled,
+    LearnedScore,
+    Phi,
+    Prior,
+    PromptConditions,
+    Reward,
+    Scene,
+    Source,
+    Views,
+)
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import CLIPS
 from dreamforge.priors.analytic import Analytic
@@ -53,6 +64,7 @@ class Progress:
     collapsed: Tensor = field(default_factory=lambda: torch.tensor(0))
     """Steps in a row with an empty or full scene, counted on the device."""
     lr_factor: float = 1.0
+    phi: LearnedScore | None = None
     source: Scene | None = None
     """The scene as it was when the stage began, kept for the objectives that edit it."""
     evaluations: int = 0
@@ -92,19 +104,21 @@ def make_optimizer(scene: Scene) -> torch.optim.Adam:
     return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as named tensors: "optimizer.<group>.<key>"."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, name: str = "optimizer") -> dict[str, Tensor]:
+    """The optimizer's state as named tensors: "<name>.<group>.<key>"."""
     return {
-        f"optimizer.{group['name']}.{key}": value
+        f"{name}.{group['name']}.{key}": value
         for group in optimizer.param_groups
         for key, value in optimizer.state[group["params"][0]].items()
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], name: str = "optimizer"
+) -> None:
     """Put back what `optimizer_tensors` gave."""
     for group in optimizer.param_groups:
-        prefix = f"optimizer.{group['name']}."
+        prefix = f"{name}.{group['name']}."
         parameter = group["params"][0]
         state = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
         optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
@@ -160,6 +174,7 @@ def rehearse_objective(stage: StageConfig) -> set[str]:
         "source": lambda: Source(z, prompt),
         "image": lambda: picture[0],
         "reward": lambda: lambda pictures: pictures.mean((1, 2, 3)),
+        "phi": lambda: Phi(prior.predict, *[partial(prior.condition, [""] * count)] * 2),
     }
     with torch.no_grad():
         objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, supply)
@@ -220,6 +235,7 @@ def optimize(
             "source": partial(_see, progress.source, stage, prior, source_prompt, negative, cameras, behind),
             "image": lambda: image,
             "reward": lambda score=score: score,
+            "phi": partial(progress.phi.phi, prompt, cameras, behind) if progress.phi else None,
         }
         with torch.no_grad():
             conditions = stage_conditions(stage, prior, prompt, negative, posed, behind)
@@ -242,6 +258,8 @@ def optimize(
             group["lr"] = group["initial_lr"] * value_at(stage.lr, done) * progress.lr_factor
         optimizer.step()
         scene.after_step(step, stage.steps, optimizer, random("scene"))
+        if progress.phi:
+            distilled.info |= progress.phi.learn(z.detach(), prompt, cameras, behind, done, random("phi"))
         progress.step += 1
         opacity = views.alpha.detach().mean()
         progress.note(finite, opacity)

@@ -17,9 +17,9 @@ import torch
 from dreamforge import config as configuration
 from dreamforge.cameras import Cameras, orbit, turntable
 from dreamforge.components import build, find
-from dreamforge.config import RunConfig, StageConfig
+from dreamforge.config import Component, RunConfig, StageConfig
 from dreamforge.console import Console
-from dreamforge.contracts import Prior, Scene
+from dreamforge.contracts import LearnedScore, Prior, Scene
 from dreamforge.errors import UserError
 from dreamforge.export import export_scene
 from dreamforge.kernels import compilation_ahead
@@ -43,6 +43,7 @@ from dreamforge.priors.sampling import sample
 from dreamforge.report import write_report
 from dreamforge.rng import generator
 from dreamforge.runs import Checkpoint, Run
+from dreamforge.scenes.particles import Particles, first
 
 
 class Interrupted(Exception):
@@ -114,7 +115,7 @@ def last_scene(run: Run) -> tuple[Scene | None, int]:
         return None, 0
     scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
     scene.load_state_dict(_tensors(checkpoint, "scene"))
-    return scene.eval(), checkpoint.stage
+    return first(scene).eval(), checkpoint.stage
 
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
@@ -134,8 +135,34 @@ def build_prior(config: RunConfig) -> Prior:
 def build_scene(config: RunConfig, stage: int, device: torch.device) -> Scene:
     """A fresh scene as the given stage has it (its own, or that of the nearest stage before it)."""
     index = max(i for i in range(stage + 1) if config.stages[i].scene is not None)
-    scene = config.stages[index].scene
-    return build("scenes", scene.name, scene.options, "scene", device=device, seed=config.seed)
+    begun = config.stages[index]
+    seeds = range(config.seed, config.seed + begun.particles)
+    scenes = [build("scenes", begun.scene.name, begun.scene.options, "scene", device=device, seed=k) for k in seeds]
+    return scenes[0] if len(scenes) == 1 else Particles(scenes, config.seed)
+
+
+def build_phi(config: RunConfig, stage: int, prior: Prior) -> LearnedScore | None:
+    """The learned score of a stage as it was when begun: by this stage, or by one whose scene and phi go on in it.
+
+    None for an objective that takes none.
+    """
+    stages = config.stages
+    if not takes(stages[stage], "phi"):
+        return None
+    while _phi_goes_on(config, stage):
+        stage -= 1
+    component = stages[stage].phi or Component("lora" if hasattr(prior, "unet") else "network")
+    with torch.no_grad():
+        shape = prior.encode(torch.zeros(1, 3, stages[stage].size, stages[stage].size, device=prior.device)).shape[1:]
+    supplied = {"prior": prior, "shape": shape, "seed": config.seed}
+    return build("phi", component.name, component.options, f"stages.{stage}.phi", **supplied)
+
+
+def _phi_goes_on(config: RunConfig, stage: int) -> bool:
+    """Whether a stage takes over the learned score of the one before."""
+    before, here = config.stages[stage - 1], config.stages[stage]
+    same = here.scene is None and here.phi == before.phi
+    return stage > 0 and same and takes(here, "phi") and takes(before, "phi")
 
 
 def device_of(config: RunConfig) -> torch.device:
@@ -157,6 +184,7 @@ def _rehearse(config: RunConfig, prior: Prior) -> None:
         find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
         check_needs(stage, prior, rehearse_objective(stage), f"stages.{index}")
         reward_of(stage, prior)
+        build_phi(config, index, prior)
         check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
 
 
@@ -197,7 +225,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
     run.forget_after(checkpoint.stage if checkpoint else 0, checkpoint.step if checkpoint else 0)
     rollbacks = 0
     stage_index = checkpoint.stage if checkpoint else 0
-    scene, progress = _restore(run, checkpoint, stage_index, prior.device)
+    scene, progress = _restore(run, checkpoint, stage_index, prior)
     image = reference_picture(run, prior)
     while True:
         stage = config.stages[stage_index]
@@ -225,29 +253,33 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
                 raise UserError(f"{error}, {rollbacks} times; try a lower stages.{stage_index}.lr") from error
             checkpoint = run.last_checkpoint()
             stage_index = checkpoint.stage if checkpoint else 0
-            scene, progress = _restore(run, checkpoint, stage_index, prior.device)
+            scene, progress = _restore(run, checkpoint, stage_index, prior)
             progress.lr_factor *= 0.5**rollbacks
             console.say(f"{error}: back to step {progress.step} of stage {stage_index + 1} with half the learning rate")
             continue
         stage_index += 1
         if stage_index == len(config.stages):
-            return scene
+            return first(scene)
         before, previous = scene, progress
         if config.stages[stage_index].scene is not None:
             scene = build_scene(config, stage_index, prior.device)
-        progress = Progress(make_optimizer(scene))
+        phi = progress.phi if _phi_goes_on(config, stage_index) else build_phi(config, stage_index, prior)
+        progress = Progress(make_optimizer(scene), phi=phi)
         if takes(config.stages[stage_index], "source"):
             progress.source = previous.source or frozen(before)
 
 
-def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> tuple[Scene, Progress]:
-    scene = build_scene(run.config, stage, device)
-    source = _source(run.config, checkpoint, stage, device)
+def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, prior: Prior) -> tuple[Scene, Progress]:
+    scene, phi = build_scene(run.config, stage, prior.device), build_phi(run.config, stage, prior)
+    source = _source(run.config, checkpoint, stage, prior.device)
     if checkpoint is None:
-        return scene, Progress(make_optimizer(scene), source=source)
+        return scene, Progress(make_optimizer(scene), phi=phi, source=source)
     scene.load_state_dict(_tensors(checkpoint, "scene"))
-    progress = Progress(make_optimizer(scene), checkpoint.step, source=source)
+    progress = Progress(make_optimizer(scene), checkpoint.step, phi=phi, source=source)
     restore_optimizer(progress.optimizer, checkpoint.tensors)
+    if phi:
+        phi.load_state_dict(_tensors(checkpoint, "phi"))
+        restore_optimizer(phi.optimizer, checkpoint.tensors, "phi_optimizer")
     progress.skipped = torch.tensor(int(checkpoint.counters["skipped"]))
     progress.collapsed = torch.tensor(int(checkpoint.counters["collapsed"]))
     progress.lr_factor = checkpoint.counters["lr_factor"]
@@ -272,6 +304,9 @@ def _save(run: Run, stage: int, scene: Scene, progress: Progress) -> None:
     if progress.source is not None:
         tensors |= {f"source.{name}": value for name, value in progress.source.state_dict().items()}
     tensors |= optimizer_tensors(progress.optimizer)
+    if phi := progress.phi:
+        tensors |= {f"phi.{name}": value for name, value in phi.state_dict().items()}
+        tensors |= optimizer_tensors(phi.optimizer, "phi_optimizer")
     run.save_checkpoint(Checkpoint(stage, progress.step, tensors, progress.counters()))
 
 

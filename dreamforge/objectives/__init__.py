@@ -10,6 +10,8 @@ from dreamforge.objectives.csd import csd
 from dreamforge.objectives.csm import csm
 from dreamforge.objectives.dds import dds
 from dreamforge.objectives.dreamdpo import dreamdpo
+from dreamforge.objectives.esd import esd
+from dreamforge.objectives.fdistill import fdistill
 from dreamforge.objectives.hifa import hifa
 from dreamforge.objectives.imagedream import imagedream
 from dreamforge.objectives.invariant import invariant
@@ -20,13 +22,16 @@ from dreamforge.objectives.mean_shift import mean_shift
 from dreamforge.objectives.mvdream import mvdream
 from dreamforge.objectives.nfsd import nfsd
 from dreamforge.objectives.pds import pds
+from dreamforge.objectives.pgsb import pgsb
 from dreamforge.objectives.reward_sds import reward_sds
 from dreamforge.objectives.rfds import rfds
 from dreamforge.objectives.sdi import sdi
 from dreamforge.objectives.sds import sds
 from dreamforge.objectives.sds_bridge import sds_bridge
+from dreamforge.objectives.sim import sim
 from dreamforge.objectives.sjc import sjc
 from dreamforge.objectives.tsm import tsm
+from dreamforge.objectives.vsd import vsd
 
 OBJECTIVES = {
     "sds": Method(sds, "2", {"guidance"}),
@@ -39,6 +44,8 @@ OBJECTIVES = {
     "csm": Method(csm, "2 + t / stride", {"guidance", "inversion"}),
     "dds": Method(dds, "4", {"guidance", "source"}),
     "dreamdpo": Method(dreamdpo, "4", {"guidance", "reward"}),
+    "esd": Method(esd, "2", {"guidance", "learned score"}),
+    "fdistill": Method(fdistill, "2", {"guidance", "learned score"}),
     "hifa": Method(hifa, "2 x steps", {"guidance"}),
     "imagedream": Method(imagedream, "2", {"guidance", "multi-view", "image"}),
     "invariant": Method(invariant, "3", {"guidance"}),
@@ -49,10 +56,13 @@ OBJECTIVES = {
     "mvdream": Method(mvdream, "2", {"guidance", "multi-view"}),
     "nfsd": Method(nfsd, "3", {"guidance"}),
     "pds": Method(pds, "4", {"guidance", "source"}),
+    "pgsb": Method(pgsb, "2", {"guidance", "learned score"}),
     "reward_sds": Method(reward_sds, "draws x (2 + 2 steps)", {"guidance", "reward"}),
     "rfds": Method(rfds, "2 + reversals", {"guidance"}),
     "sdi": Method(sdi, "2 + 2 t / stride", {"guidance", "inversion"}),
     "sds_bridge": Method(sds_bridge, "2", {"guidance"}),
+    "sim": Method(sim, "2, and 2 backward", {"guidance", "learned score", "gradient"}),
     "sjc": Method(sjc, "2", {"guidance"}),
     "tsm": Method(tsm, "4 + t / stride", {"guidance", "inversion"}),
+    "vsd": Method(vsd, "2", {"guidance", "learned score"}),
 }

@@ -68,7 +68,6 @@ class Diffusers:
         """What to tell the model; see `dreamforge.contracts.Prior`."""
         return Condition(torch.cat([self._embed(prompt) for prompt in prompts]))
 
-    @torch.no_grad()
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
         """The noise under each condition; see `dreamforge.contracts.Prior`."""
         count = len(conditions)

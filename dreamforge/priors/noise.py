@@ -81,6 +81,13 @@ class NoiseProcess:
                 return (z_t - alpha * output) / sigma
         raise ValueError(f"unknown prediction type {self.prediction!r}")
 
+    def error(self, error: Tensor, t: Tensor) -> Tensor:
+        """An error of a noise prediction as the error of the network's output that it comes from: the inverse of the
+        slope of `epsilon`."""
+        alpha, sigma = self.alpha_sigma(t, error)
+        slope = {"epsilon": 1.0, "v_prediction": alpha, "flow": alpha, "sample": -alpha / sigma}[self.prediction]
+        return error / slope
+
     def weight(self, name: Literal["sigma2", "uniform"], t: Tensor, like: Tensor) -> Tensor:
         """The weighting w(t): "sigma2" (1 - alpha-bar, DreamFusion) or "uniform" (1)."""
         _, sigma = self.alpha_sigma(t, like)

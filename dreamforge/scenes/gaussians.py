@@ -182,7 +182,10 @@ class Gaussians(nn.Module):
     def _rebuild(self, keep: Tensor, added: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
         """Make the parameters those at `keep` and then those added, and the optimizer's moments with them."""
         for group in optimizer.param_groups:
-            old, new = group["params"][0], added[group["name"]]
+            name, old = group["name"].rpartition(".")[2], group["params"][0]
+            if old is not getattr(self, name, None):
+                continue  # another particle's
+            new = added[name]
             parameter = nn.Parameter(torch.cat([old.detach()[keep], new]))
             state = optimizer.state.pop(old, {})
             for key, value in state.items():
@@ -190,7 +193,7 @@ class Gaussians(nn.Module):
                     state[key] = torch.cat([value[keep], torch.zeros_like(new)])
             optimizer.state[parameter] = state
             group["params"] = [parameter]
-            setattr(self, group["name"], parameter)
+            setattr(self, name, parameter)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         """Make room for a state with another number of Gaussians, then load as usual."""

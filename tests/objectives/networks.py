@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from dreamforge.contracts import Condition, Prior
+from dreamforge.contracts import Condition, Phi, Prior
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess, Prediction
 from dreamforge.priors.pixels import PixelSpace
@@ -134,3 +135,45 @@ class Reparametrized(PixelSpace):
             }[self.noise.prediction]
             answers.append(self.noise.epsilon(output, z_t, t))
         return answers
+
+
+def answering(*answers: Tensor) -> Phi:
+    """A phi that answers with fixed tensors: posed, camera-free and, if given, under the empty prompt."""
+    made = [partial(Condition, answer) for answer in (*answers, *answers)[: max(2, len(answers))]]
+    return Phi(lambda z_t, t, conditions: [condition.data for condition in conditions], *made)
+
+
+def like_prior(prior: Prior, count: int, posed: str, free: str = "", empty: str = "") -> Phi:
+    """A phi that is the prior itself, under the given prompts."""
+    return Phi(prior.predict, *(partial(prior.condition, [text] * count) for text in (posed, free, empty)))
+
+
+def cloud_phi(noise: NoiseProcess, cloud: Tensor, posed: Tensor | None = None) -> Phi:
+    """The score of the Gaussian with the mean and variance of a cloud `[P,C]`, for its noised points `[P*,C]`.
+
+    posed: the noise, where phi knows every camera's picture exactly; the Gaussian is then its camera-free score.
+    """
+    mean, variance = cloud.mean(0), cloud.var(0, correction=0).mean()
+
+    def gaussian_eps(z_t: Tensor, t: Tensor) -> Tensor:
+        alpha, sigma = noise.alpha_sigma(t, z_t)
+        return sigma * (z_t - alpha * mean) / (alpha**2 * variance + sigma**2)
+
+    def predict(z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
+        return [posed if condition.data == "posed" else gaussian_eps(z_t, t) for condition in conditions]
+
+    name = "free" if posed is None else "posed"
+    return Phi(predict, lambda: Condition(name), lambda: Condition("free"))
+
+
+def settle(cloud: Tensor, gradient: Callable[[Tensor, Tensor, Tensor], Tensor], steps: int, rate: float) -> Tensor:
+    """Where plain descent takes a cloud of particles `[P,C]`, each pulled by its mean over noise of both signs.
+
+    gradient(z `[2P,C]`, eps, cloud): the noise in each of the two halves is the other's negative, so that the mean of
+    what is linear in it has no error.
+    """
+    for step in range(steps):
+        eps = draw(*cloud.shape, seed=step)
+        pull = gradient(torch.cat([cloud, cloud]), torch.cat([eps, -eps]), cloud)
+        cloud = cloud - rate * (pull[: len(cloud)] + pull[len(cloud) :]) / 2
+    return cloud

@@ -13,7 +13,7 @@ from torch import Tensor
 from dreamforge import config
 from dreamforge.cameras import orbit
 from dreamforge.components import KINDS
-from dreamforge.contracts import Distilled, Prior, Source, Views
+from dreamforge.contracts import Distilled, Phi, Prior, Source, Views
 from dreamforge.objectives import OBJECTIVES
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess
@@ -24,8 +24,8 @@ T = torch.tensor([20, 300, 600, 980])
 SHAPES = [(4, 2), (4, 4, 8, 8)]
 """A point in the plane and a latent; a set of four views for those who need one."""
 
-DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd", "nfsd", "mean_shift"})
-"""Those that ask for nothing where every prediction is right."""
+DIFFERENCES = sorted(OBJECTIVES.keys() - {"bsd", "nfsd", "mean_shift", "sim"})
+"""Those that ask for nothing where every prediction is right (SIM's direction is then 0 / 0)."""
 
 SAME_WEIGHT_IN_FLOW = sorted(OBJECTIVES.keys() - {"bsd", "rfds"})
 """Those that weigh by sigma_bar or evenly, and not by alpha, which another noise process changes."""
@@ -49,6 +49,7 @@ def supply(z: Tensor, prior: Prior, prompts: Any = None) -> dict[str, Any]:
         "progress": 0.3,
         "generator": seeded(),
         "rendered": Views(rgb, rgb[:, :1], rgb[:, :1]),
+        "phi": Phi(prior.predict, lambda: prompts.negative, lambda: prompts.empty),
         "source": Source(z + draw(*z.shape, seed=5).to(z), prompts),
         "cameras": orbit([0.0, 80.0, 170.0, 260.0], 15.0, size=8),
         "image": rgb[0] if z.dim() == 4 else rgb[0, :, None, None],
