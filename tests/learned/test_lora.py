@@ -17,6 +17,8 @@ from dreamforge.priors.diffusers import Diffusers
 from dreamforge.rng import generator
 from tests.priors.test_diffusers import write_checkpoint
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 T = torch.tensor([50, 800])
 CAMERAS, BEHIND = orbit([0.0, 180.0], 15.0, size=16), torch.ones(2, 3)
 
