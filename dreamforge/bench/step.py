@@ -24,7 +24,7 @@ from dreamforge.contracts import Prior, Scene
 from dreamforge.optimize import Progress, make_optimizer, optimize
 from dreamforge.pipeline import build_prior, build_scene, device_of
 
-SHARE = 4
+SHARE = 2
 """A scene is grown for a stage by a run of the recipe shortened to one in so many steps."""
 STEPS, UNCOUNTED, SECONDS = 20, 3, 18.0
 """Steps timed a stage (fewer than densification's interval), steps before them, and how long they may take."""

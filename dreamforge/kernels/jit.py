@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dreamforge.errors import UserError
+
 
 def _cache_folder() -> Path:
     """Where compiled kernels are kept: in the user's cache, or where that cannot be written in a folder for once.
@@ -32,7 +34,10 @@ def _cache_folder() -> Path:
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_folder()))
 
-import numba  # noqa: E402  (the cache folder must be known first)
+try:
+    import numba  # (the cache folder must be known first)
+except ImportError as error:
+    raise UserError("the toy world and the export have Numba kernels alone: pip install numba") from error
 import torch  # noqa: E402
 
 from dreamforge.kernels.compiler import ChildCompiledCache  # noqa: E402
