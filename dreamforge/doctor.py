@@ -17,7 +17,7 @@ LIBRARIES = {
     "nerfacc": "places samples by a rule of its own; ours end rays where density is sure to hide the rest",
     "tinycudann": "places grid vertices half a cell aside, so tables do not carry over",
 }
-"""Libraries for the same operations, and why their results are not ours. All build with nvcc, at install or first use."""
+"""Libraries for the same operations, and why their results are not ours. All build with nvcc on the machine."""
 
 
 def findings() -> list[tuple[str, str, str]]:
@@ -53,10 +53,10 @@ def _device_row() -> tuple[str, str, str]:
 
 
 def _compiler_row() -> tuple[str, str, str]:
-    problem = nvrtc.compiler_problem()
+    problem, use = nvrtc.compiler_problem(), "" if torch.cuda.is_available() else "of use with an NVIDIA GPU only"
     if problem:
-        return ("extra cuda", "missing", problem if torch.cuda.is_available() else f"of use with an NVIDIA GPU: {problem}")
-    return ("extra cuda", f"NVRTC {nvrtc.version()}", "" if torch.cuda.is_available() else "of use with an NVIDIA GPU only")
+        return ("extra cuda", "missing", f"{use}: {problem}" if use else problem)
+    return ("extra cuda", f"NVRTC {nvrtc.version()}", use)
 
 
 def _library_row(name: str, difference: str) -> tuple[str, str, str]:

@@ -1,8 +1,8 @@
 """Walks through the engine with tensors on a GPU that does not exist; run by test_devices.py in a process of its own.
 
-Tensors here have shapes, types and a device, but no numbers (torch's FakeTensorMode over a made-up device), so what is wrong
-on a machine with a GPU fails on one without: operands on two devices, a number read back to the host, a copy to the device
-that the host waits for. Prints, as JSON, what each walk ran into ("" where nothing).
+Tensors here have shapes, types and a device, but no numbers (torch's FakeTensorMode over a made-up device), so what is
+wrong on a machine with a GPU fails on one without: operands on two devices, a number read back to the host, a copy to
+the device that the host waits for. Prints, as JSON, what each walk ran into ("" where nothing).
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ def main() -> None:
             WALKS[name]()
             found[name] = ""
         except Exception as error:
-            place = [frame for frame in traceback.extract_tb(error.__traceback__) if "/dreamforge/" in frame.filename][-1]
+            frames = traceback.extract_tb(error.__traceback__)
+            place = [frame for frame in frames if "/dreamforge/" in frame.filename or frame.filename == __file__][-1]
             found[name] = f"{place.filename}:{place.lineno}: {place.line}: {type(error).__name__}: {str(error)[:300]}"
     print(json.dumps(found, indent=1))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 WALKS = [
-    "a picture of splats", "a picture of a field", "steps on splats", "steps on a field", "steps with pictures from the CPU",
+    "a picture of splats", "a picture of a field", "steps on splats", "steps on a field",
+    "steps with pictures from the CPU",
 ]  # fmt: skip
 
 

@@ -28,7 +28,8 @@ template <int N>
 __device__ inline void atomic_add(float* target, const float* values) {
     int k = 0;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    for (; k + 4 <= N; k += 4) atomicAdd((float4*)(target + k), make_float4(values[k], values[k + 1], values[k + 2], values[k + 3]));
+    for (; k + 4 <= N; k += 4)
+        atomicAdd((float4*)(target + k), make_float4(values[k], values[k + 1], values[k + 2], values[k + 3]));
     for (; k + 2 <= N; k += 2) atomicAdd((float2*)(target + k), make_float2(values[k], values[k + 1]));
 #endif
     for (; k < N; k++) atomicAdd(target + k, values[k]);

@@ -1,8 +1,8 @@
-// Spherical harmonics up to degree 3; see dreamforge/kernels/harmonics.py. Macros: COUNT of coefficients (1, 4, 9 or 16), and
-// the constants Y0 … Y3_SQUARES of the basis.
+// Spherical harmonics up to degree 3; see dreamforge/kernels/harmonics.py. Macros: COUNT of coefficients (1, 4, 9 or
+// 16), and the constants Y0 … Y3_SQUARES of the basis.
 //
-// Bound by memory: 12 COUNT bytes of a Gaussian, 12 of a colour, against some 6 COUNT operations a view. One thread a Gaussian
-// loops over the views, so that coefficients are read once and their gradients need no atomics.
+// Bound by memory: 12 COUNT bytes of a Gaussian, 12 of a colour, against some 6 COUNT operations a view. One thread a
+// Gaussian loops over the views, so that coefficients are read once and their gradients need no atomics.
 #include "common.cuh"
 
 // The unit vector from a position to a mean; returns one over the distance.
@@ -23,7 +23,8 @@ __device__ inline void basis_at(const float* d, float* out) {
         out[7] = -Y2_CROSS * x * z, out[8] = Y2_SQUARES * (xx - yy);
     }
     if constexpr (COUNT > 9) {
-        out[9] = -Y3_SIDE * y * (3 * xx - yy), out[10] = Y3_CROSS * x * y * z, out[11] = -Y3_TILT * y * (4 * zz - xx - yy);
+        out[9] = -Y3_SIDE * y * (3 * xx - yy), out[10] = Y3_CROSS * x * y * z,
+        out[11] = -Y3_TILT * y * (4 * zz - xx - yy);
         out[12] = Y3_ZONAL * z * (2 * zz - 3 * xx - 3 * yy), out[13] = -Y3_TILT * x * (4 * zz - xx - yy);
         out[14] = Y3_SQUARES * z * (xx - yy), out[15] = -Y3_SIDE * x * (xx - 3 * yy);
     }
@@ -40,14 +41,15 @@ __device__ inline void slope_at(const float* d, const float* w, float* out) {
         out[2] += -Y2_CROSS * (y * w[5] + x * w[7]) + 4 * Y2_ZONAL * z * w[6];
     }
     if constexpr (COUNT > 9) {
-        out[0] += -6 * Y3_SIDE * x * y * w[9] + Y3_CROSS * y * z * w[10] + 2 * Y3_TILT * x * y * w[11]
-            - 6 * Y3_ZONAL * x * z * w[12] - Y3_TILT * (4 * zz - 3 * xx - yy) * w[13] + 2 * Y3_SQUARES * x * z * w[14]
-            - 3 * Y3_SIDE * (xx - yy) * w[15];
-        out[1] += -3 * Y3_SIDE * (xx - yy) * w[9] + Y3_CROSS * x * z * w[10] - Y3_TILT * (4 * zz - xx - 3 * yy) * w[11]
-            - 6 * Y3_ZONAL * y * z * w[12] + 2 * Y3_TILT * x * y * w[13] - 2 * Y3_SQUARES * y * z * w[14]
-            + 6 * Y3_SIDE * x * y * w[15];
-        out[2] += Y3_CROSS * x * y * w[10] - 8 * Y3_TILT * y * z * w[11] + Y3_ZONAL * (6 * zz - 3 * xx - 3 * yy) * w[12]
-            - 8 * Y3_TILT * x * z * w[13] + Y3_SQUARES * (xx - yy) * w[14];
+        out[0] += -6 * Y3_SIDE * x * y * w[9] + Y3_CROSS * y * z * w[10] + 2 * Y3_TILT * x * y * w[11] -
+            6 * Y3_ZONAL * x * z * w[12] - Y3_TILT * (4 * zz - 3 * xx - yy) * w[13] + 2 * Y3_SQUARES * x * z * w[14] -
+            3 * Y3_SIDE * (xx - yy) * w[15];
+        out[1] += -3 * Y3_SIDE * (xx - yy) * w[9] + Y3_CROSS * x * z * w[10] -
+            Y3_TILT * (4 * zz - xx - 3 * yy) * w[11] - 6 * Y3_ZONAL * y * z * w[12] + 2 * Y3_TILT * x * y * w[13] -
+            2 * Y3_SQUARES * y * z * w[14] + 6 * Y3_SIDE * x * y * w[15];
+        out[2] += Y3_CROSS * x * y * w[10] - 8 * Y3_TILT * y * z * w[11] +
+            Y3_ZONAL * (6 * zz - 3 * xx - 3 * yy) * w[12] - 8 * Y3_TILT * x * z * w[13] +
+            Y3_SQUARES * (xx - yy) * w[14];
     }
 }
 
@@ -97,7 +99,8 @@ KERNEL backward(
             }
         }
         slope_at(d, weights, slope);
-        float along = slope[0] * d[0] + slope[1] * d[1] + slope[2] * d[2];  // a move along the line of sight turns nothing
+        float along =
+            slope[0] * d[0] + slope[1] * d[1] + slope[2] * d[2];  // a move along the line of sight turns nothing
 #pragma unroll
         for (int axis = 0; axis < 3; axis++) pull_mean[axis] += inverse * (slope[axis] - along * d[axis]);
     }

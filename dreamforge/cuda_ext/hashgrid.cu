@@ -1,8 +1,9 @@
 // Multiresolution hash grid; see dreamforge/kernels/hashgrid.py. Macros: FEATURES a level (1, 2, 4 or 8), HALF_TABLE.
 //
-// Bound by gathers: 8 table rows of a point and level, each in a 32-byte sector of its own, so 256 bytes a point and level
-// against some 60 operations. Levels are the grid's second axis, which keeps the blocks in flight on one level: at 2^19
-// entries of 8 bytes that level's 4 MB stay in the L2. Summed over levels, a thread loops over them and writes once.
+// Bound by gathers: 8 table rows of a point and level, each in a 32-byte sector of its own, so 256 bytes a point and
+// level against some 60 operations. Levels are the grid's second axis, which keeps the blocks in flight on one level:
+// at 2^19 entries of 8 bytes that level's 4 MB stay in the L2. Summed over levels, a thread loops over them and writes
+// once.
 #include "common.cuh"
 
 #define MOST_LEVELS 16
@@ -76,8 +77,8 @@ KERNEL forward(
 
 // One thread a point and level; the gradient is kept in float32, whatever the table.
 KERNEL backward_table(
-    const float* __restrict__ points, const Vector* __restrict__ grad, float* __restrict__ out, Levels levels, int count,
-    int level_count, int entries, int summed) {
+    const float* __restrict__ points, const Vector* __restrict__ grad, float* __restrict__ out, Levels levels,
+    int count, int level_count, int entries, int summed) {
     int n = thread_index(), level = blockIdx.y;
     if (n >= count) return;
     Vector pull = grad[summed ? n : (size_t)n * level_count + level];

@@ -1,10 +1,10 @@
 // Mesh rasterization and interpolation; see dreamforge/kernels/raster.py. Macro: MIN_AREA. Compiled without fused
 // multiply-add: which face a pixel sees is decided in float64 by the operations of the reference, in its order.
 //
-// A row is a face in a view. Drawing is bound by latency: a warp takes a row, some 40 operations a pixel of its box, and
-// asks the z-buffer before it writes. There is no sort and no list of unknown length, so nothing for the host to wait for; two
-// passes, depth and then the lowest face at that depth, make the answer independent of the order. Backward is bound by
-// atomics: 9 a pixel.
+// A row is a face in a view. Drawing is bound by latency: a warp takes a row, some 40 operations a pixel of its box,
+// and asks the z-buffer before it writes. There is no sort and no list of unknown length, so nothing for the host to
+// wait for; two passes, depth and then the lowest face at that depth, make the answer independent of the order.
+// Backward is bound by atomics: 9 a pixel.
 #include "common.cuh"
 
 struct Edges {
@@ -25,8 +25,9 @@ __device__ inline double area_of(double2 a, double2 b, double2 c) {
 // A pixel number in [0, count]: in floats, where no place is too far.
 __device__ inline int pixel_in(double place, int count) { return (int)fmin(fmax(place, 0.0), (double)count); }
 
-// One warp a row; its lanes share out the pixels of the face's box. Without `face`: the largest inverse depth at every pixel
-// [V,H,W], as the bits of a float64 (positive ones sort as integers). With it: the lowest number of the faces that have it.
+// One warp a row; its lanes share out the pixels of the face's box. Without `face`: the largest inverse depth at every
+// pixel [V,H,W], as the bits of a float64 (positive ones sort as integers). With it: the lowest number of the faces
+// that have it.
 KERNEL draw(
     const double2* __restrict__ pixels, const double* __restrict__ depth, const int* __restrict__ faces,
     unsigned long long* __restrict__ nearest, int* __restrict__ face, int face_count, int vertex_count, int view_count,
@@ -93,7 +94,8 @@ KERNEL resolve(
 KERNEL rasterize_backward(
     const double2* __restrict__ pixels, const double* __restrict__ depth, const int* __restrict__ faces,
     const int* __restrict__ face, const float* __restrict__ to_barycentric, const float* __restrict__ to_distance,
-    float* __restrict__ to_pixels, float* __restrict__ to_depth, int vertex_count, int view_count, int height, int width) {
+    float* __restrict__ to_pixels, float* __restrict__ to_depth, int vertex_count, int view_count, int height,
+    int width) {
     int at = thread_index();
     if (at >= view_count * height * width || face[at] < 0) return;
     double ga = to_barycentric[3 * (size_t)at], gb = to_barycentric[3 * (size_t)at + 1];
@@ -126,8 +128,8 @@ KERNEL rasterize_backward(
     atomic_add<2>(to_pixels + 2 * c, to_c);
 }
 
-// One thread a pixel of the answer [B,C,H,W], the mean of samples x samples of those rasterized. attributes [A,V,C], A views
-// or one for all.
+// One thread a pixel of the answer [B,C,H,W], the mean of samples x samples of those rasterized. attributes [A,V,C], A
+// views or one for all.
 KERNEL interpolate(
     const float* __restrict__ attributes, const float* __restrict__ barycentric, const int* __restrict__ faces,
     const int* __restrict__ face, float* __restrict__ out, int attribute_views, int vertex_count, int channels,
@@ -139,7 +141,8 @@ KERNEL interpolate(
     for (int k = 0; k < channels; k++) {
         float total = 0;
         for (int s = 0; s < samples * samples; s++) {
-            size_t fine = ((size_t)view * height * samples + y * samples + s / samples) * width * samples + x * samples + s % samples;
+            size_t fine = ((size_t)view * height * samples + y * samples + s / samples) * width * samples +
+                x * samples + s % samples;
             if (face[fine] < 0) continue;
             const int* corner = faces + 3 * (size_t)face[fine];
             const float* weight = barycentric + 3 * fine;
@@ -149,8 +152,8 @@ KERNEL interpolate(
     }
 }
 
-// One thread a pixel that was rasterized; height and width are those of the answer. Either gradient may be null; that on the
-// attributes is added up.
+// One thread a pixel that was rasterized; height and width are those of the answer. Either gradient may be null; that
+// on the attributes is added up.
 KERNEL interpolate_backward(
     const float* __restrict__ attributes, const float* __restrict__ barycentric, const int* __restrict__ faces,
     const int* __restrict__ face, const float* __restrict__ grad, float* __restrict__ to_attributes,

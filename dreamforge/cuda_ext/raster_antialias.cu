@@ -1,18 +1,19 @@
 // Silhouette antialiasing; see dreamforge/kernels/raster.py. Macro: MOST_FACES. Compiled without fused multiply-add, as
 // raster.cu is and for its reason.
 //
-// Bound by memory: 8 bytes a pixel where its neighbours see the same face, as nearly all do. One thread a pair of neighbours.
+// Bound by memory: 8 bytes a pixel where its neighbours see the same face, as nearly all do. One thread a pair of
+// neighbours.
 #include "common.cuh"
 
 __device__ inline double area_of(double2 a, double2 b, double2 c) {
     return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
 }
 
-// The silhouette edge that is met first on the way from (x, y), inside face f, to the pixel `step` along the axis: the corner
-// 3 f' + k it lies opposite, or -1, and the share of the way.
+// The silhouette edge that is met first on the way from (x, y), inside face f, to the pixel `step` along the axis: the
+// corner 3 f' + k it lies opposite, or -1, and the share of the way.
 __device__ inline int outline(
-    const double2* pixels, const double* depth, const int* faces, const int* across, int f, double x, double y, double step,
-    int axis, double& share) {
+    const double2* pixels, const double* depth, const int* faces, const int* across, int f, double x, double y,
+    double step, int axis, double& share) {
     for (int crossed = 0; crossed < MOST_FACES; crossed++) {
         const int* corner = faces + 3 * (size_t)f;
         double2 place[3] = {pixels[corner[0]], pixels[corner[1]], pixels[corner[2]]};
@@ -41,8 +42,9 @@ __device__ inline int outline(
     return -1;
 }
 
-// codes [B,2,H,W] of each pixel's pair with its right and its lower neighbour: -1 where no silhouette runs between them, else
-// twice the corner that it lies opposite, plus 1 where the nearer face is the neighbour's. shares: of the way from the nearer.
+// codes [B,2,H,W] of each pixel's pair with its right and its lower neighbour: -1 where no silhouette runs between
+// them, else twice the corner that it lies opposite, plus 1 where the nearer face is the neighbour's. shares: of the
+// way from the nearer.
 KERNEL find_pairs(
     const double2* __restrict__ pixels, const double* __restrict__ depth, const int* __restrict__ faces,
     const int* __restrict__ across, const int* __restrict__ face, const float* __restrict__ distance,
@@ -73,7 +75,8 @@ KERNEL find_pairs(
 }
 
 struct Pair {
-    int view, near, far, target, source;  // pixels within the view: the one that sees the nearer face, and the one that is blended
+    int view, near, far, target,
+        source;  // pixels within the view: the one that sees the nearer face, and the one that is blended
     float weight;
 };
 
@@ -101,8 +104,8 @@ KERNEL blend(
 KERNEL blend_backward(
     const float* __restrict__ image, const double2* __restrict__ pixels, const int* __restrict__ faces,
     const int* __restrict__ codes, const double* __restrict__ shares, const float* __restrict__ grad,
-    float* __restrict__ to_image, float* __restrict__ to_pixels, int vertex_count, int channels, int view_count, int height,
-    int width) {
+    float* __restrict__ to_image, float* __restrict__ to_pixels, int vertex_count, int channels, int view_count,
+    int height, int width) {
     int at = thread_index();
     if (at >= 2 * view_count * height * width || codes[at] < 0) return;
     Pair pair = pair_of(at, codes[at], shares[at], height, width);

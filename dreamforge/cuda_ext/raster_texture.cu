@@ -1,7 +1,7 @@
 // Texture sampling; see dreamforge/kernels/raster.py. A pyramid is one array [C,T], its levels one after another.
 //
-// Bound by gathers: 8 texels of 4 bytes a pixel and channel. One thread a pixel, whose place in the two levels serves all
-// channels. Backward adds to the same texels with atomics.
+// Bound by gathers: 8 texels of 4 bytes a pixel and channel. One thread a pixel, whose place in the two levels serves
+// all channels. Backward adds to the same texels with atomics.
 #include "common.cuh"
 
 #define MOST_LEVELS 16
@@ -13,8 +13,8 @@ struct Pyramid {
 // log2 of how many texels a pixel's longer side spans, at least 0. One thread a pixel; corners [F,3,2].
 KERNEL texture_level(
     const float* __restrict__ corners, const double2* __restrict__ pixels, const double* __restrict__ depth,
-    const int* __restrict__ faces, const int* __restrict__ face, float* __restrict__ out, int vertex_count, int view_count,
-    int height, int width, int high, int wide) {
+    const int* __restrict__ faces, const int* __restrict__ face, float* __restrict__ out, int vertex_count,
+    int view_count, int height, int width, int high, int wide) {
     int at = thread_index();
     if (at >= view_count * height * width) return;
     out[at] = 0;
@@ -42,7 +42,8 @@ KERNEL texture_level(
     for (int k = 0; k < 3; k++) {
         double2 i = p[(k + 1) % 3], j = p[(k + 2) % 3];
         for (int axis = 0; axis < 2; axis++) {
-            double away = (corners[6 * (size_t)f + 2 * k + axis] - mean[axis] * scale) * inverse[k] * (axis ? high : wide);
+            double away =
+                (corners[6 * (size_t)f + 2 * k + axis] - mean[axis] * scale) * inverse[k] * (axis ? high : wide);
             along_x[axis] += away * (i.y - j.y);
             along_y[axis] += away * (j.x - i.x);
         }
@@ -54,8 +55,8 @@ KERNEL texture_level(
 }
 
 struct Place {
-    int upper, lower;  // the first of the upper and of the lower two texels
-    float s, t, weight;  // how far right and down of them, and the level's weight
+    int upper, lower;     // the first of the upper and of the lower two texels
+    float s, t, weight;   // how far right and down of them, and the level's weight
     bool free_x, free_y;  // not clamped
     int high, wide;
 };
@@ -89,8 +90,8 @@ __device__ inline Place place_of(const Pyramid& pyramid, const float* levels, in
 
 // out [B,C,H,W]; uv [B,2,H,W]; flat [C,T]. levels [B,H,W] may be null where there is one level.
 KERNEL sample(
-    const float* __restrict__ flat, const float* __restrict__ uv, const float* __restrict__ levels, float* __restrict__ out,
-    Pyramid pyramid, int texels, int channels, int view_count, int height, int width) {
+    const float* __restrict__ flat, const float* __restrict__ uv, const float* __restrict__ levels,
+    float* __restrict__ out, Pyramid pyramid, int texels, int channels, int view_count, int height, int width) {
     int at = thread_index(), area = height * width, parts = min(2, pyramid.count);
     if (at >= view_count * area) return;
     const float* where = uv + 2 * (size_t)(at / area) * area + at % area;

@@ -1,10 +1,11 @@
-// The tile rasterizer of Gaussians, forward and backward; the rules are those of dreamforge/kernels/splat.py. Macros: TILE
-// (16), MAX_ALPHA, LOG_CUT, MIN_TRANSMITTANCE.
+// The tile rasterizer of Gaussians, forward and backward; the rules are those of dreamforge/kernels/splat.py. Macros:
+// TILE (16), MAX_ALPHA, LOG_CUT, MIN_TRANSMITTANCE.
 //
-// A row is a Gaussian in a view. Bound by arithmetic: an entry (a row in a tile) is read once by a block, 48 bytes, and met
-// by 256 pixels, some 20 operations each forward and 50 backward. A block is a tile: its threads fetch 256 entries to shared
-// memory at a time, then each composites its pixel. A warp has 8 x 4 pixels, so that most entries concern all or none of it.
-// Backward, the ten sums of an entry over a warp take 16 shuffles (not 10 times 5) and leave in one coalesced atomic.
+// A row is a Gaussian in a view. Bound by arithmetic: an entry (a row in a tile) is read once by a block, 48 bytes, and
+// met by 256 pixels, some 20 operations each forward and 50 backward. A block is a tile: its threads fetch 256 entries
+// to shared memory at a time, then each composites its pixel. A warp has 8 x 4 pixels, so that most entries concern all
+// or none of it. Backward, the ten sums of an entry over a warp take 16 shuffles (not 10 times 5) and leave in one
+// coalesced atomic.
 #include "common.cuh"
 
 #define THREADS (TILE * TILE)
@@ -34,12 +35,13 @@ __device__ inline int2 pixel_of(int thread, int tiles_x) {
         tile % tiles_x * TILE + warp % across * 8 + lane % 8, tile / tiles_x * TILE + warp / across * 4 + lane / 8);
 }
 
-// One block a tile (blockIdx.x) and view (blockIdx.y), one thread a pixel. starts [V*T+1]: where each tile's entries begin.
-// colors [N,3], or [V*N,3], a row's own. image [V,5,H,W]: red, green, blue, alpha, depth. stops [V*T]: the end of the entries that were needed.
+// One block a tile (blockIdx.x) and view (blockIdx.y), one thread a pixel. starts [V*T+1]: where each tile's entries
+// begin. colors [N,3], or [V*N,3], a row's own. image [V,5,H,W]: red, green, blue, alpha, depth. stops [V*T]: the end
+// of the entries that were needed.
 KERNEL __launch_bounds__(THREADS) rasterize(
     const float4* __restrict__ projected, const float* __restrict__ colors, const int* __restrict__ rows,
-    const int* __restrict__ starts, float* __restrict__ image, int* __restrict__ stops, int color_count, int height, int width,
-    int tiles_x) {
+    const int* __restrict__ starts, float* __restrict__ image, int* __restrict__ stops, int color_count, int height,
+    int width, int tiles_x) {
     __shared__ Entry entries[THREADS];
     int thread = threadIdx.x, index = blockIdx.y * gridDim.x + blockIdx.x;
     int2 pixel = pixel_of(thread, tiles_x);
@@ -89,10 +91,12 @@ __device__ inline float sum_each(float (&values)[16], int lane) {
     return values[0] + __shfl_xor_sync(ALL_LANES, values[0], 1);
 }
 
-// Add to row_gradients [V*N,10] the sums over pixels of s, s dx, s dy, s dx dx, s dx dy, s dy dy, where s = alpha dL/dalpha
-// and (dx, dy) leads from the Gaussian's centre to the pixel's; then the gradients of red, green, blue and depth.
+// Add to row_gradients [V*N,10] the sums over pixels of s, s dx, s dy, s dx dx, s dx dy, s dy dy, where s = alpha
+// dL/dalpha and (dx, dy) leads from the Gaussian's centre to the pixel's; then the gradients of red, green, blue and
+// depth.
 //
-// Front to back again, with the light of the forward pass to the bit: what lies behind is the total less what lies before.
+// Front to back again, with the light of the forward pass to the bit: what lies behind is the total less what lies
+// before.
 KERNEL __launch_bounds__(THREADS) rasterize_backward(
     const float4* __restrict__ projected, const float* __restrict__ colors, const int* __restrict__ rows,
     const int* __restrict__ starts, const int* __restrict__ stops, const float* __restrict__ image,
@@ -125,7 +129,8 @@ KERNEL __launch_bounds__(THREADS) rasterize_backward(
             float values[16] = {};
             if (used) {
                 float raw = __expf(exponent), alpha = fminf(raw, MAX_ALPHA), weight = alpha * light;
-                float seen = e.color.x * pull[0] + e.color.y * pull[1] + e.color.z * pull[2] + e.shape.z * pull[4] + pull[3];
+                float seen =
+                    e.color.x * pull[0] + e.color.y * pull[1] + e.color.z * pull[2] + e.shape.z * pull[4] + pull[3];
                 rest -= weight * seen;
                 light -= weight;
                 float s = raw < MAX_ALPHA ? weight * seen - rest * alpha / (1 - alpha) : 0;

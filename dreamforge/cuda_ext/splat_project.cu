@@ -8,9 +8,9 @@
 
 struct Footprint {
     float u, v, z;  // x/z, y/z and depth of the centre
-    float scale;  // focal / z
-    float p[6];  // the Jacobian of the projection times the view rotation
-    float a[6];  // p m: the ellipse's axes on the picture
+    float scale;    // focal / z
+    float p[6];     // the Jacobian of the projection times the view rotation
+    float a[6];     // p m: the ellipse's axes on the picture
 };
 
 // Fill r [9] with the rotation of the unit quaternion q [4] (wxyz).
@@ -86,8 +86,8 @@ KERNEL project(
     float q[4], r[9], m[9];
     shape_of(rotations + 4 * (size_t)n, scales + 3 * (size_t)n, q, r, m);
     float half_width = 0.5f * width, half_height = 0.5f * height;
-    Footprint f = footprint_of(
-        view, focal, FRUSTUM_MARGIN * half_width / focal, FRUSTUM_MARGIN * half_height / focal, mean, m);
+    Footprint f =
+        footprint_of(view, focal, FRUSTUM_MARGIN * half_width / focal, FRUSTUM_MARGIN * half_height / focal, mean, m);
     float xx, xy, yy, area = squared_area(f.a);
     covariance_of(f.a, xx, xy, yy);
     float inverse = 1 / (area + DILATION * (xx + yy) + DILATION * DILATION);
@@ -165,8 +165,8 @@ __device__ inline float row_backward(
     return sqrtf(g_x * g_x + g_y * g_y);
 }
 
-// One thread a Gaussian. row_gradients [V*N,10]: what `rasterize_backward` added up. d_colors: as colors are, [N,3] or [V*N,3].
-// figures [N,3]: see SplatStatistics.
+// One thread a Gaussian. row_gradients [V*N,10]: what `rasterize_backward` added up. d_colors: as colors are, [N,3] or
+// [V*N,3]. figures [N,3]: see SplatStatistics.
 KERNEL project_backward(
     const float* __restrict__ means, const float* __restrict__ scales, const float* __restrict__ rotations,
     const float* __restrict__ opacities, const float* __restrict__ views, const float* __restrict__ focals,

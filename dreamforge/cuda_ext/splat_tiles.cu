@@ -1,7 +1,7 @@
 // Which Gaussians concern which tiles. Macro: KEY, the type of the tiles' numbers.
 //
-// Bound by the search: 20 dependent loads an entry at a million rows, most of them shared by the threads of a warp. One thread
-// an entry, not a row, so that one Gaussian before the whole picture keeps no thread busy longer than another's.
+// Bound by the search: 20 dependent loads an entry at a million rows, most of them shared by the threads of a warp. One
+// thread an entry, not a row, so that one Gaussian before the whole picture keeps no thread busy longer than another's.
 #include "common.cuh"
 
 // One thread an entry: find the row that owns it, and name its tile. Entries past the last get the key past all tiles.

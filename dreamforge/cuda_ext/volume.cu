@@ -1,8 +1,10 @@
-// Marching through an occupancy grid, and compositing; see dreamforge/kernels/volume.py. Macros: STOP, DEEP (-log STOP).
+// Marching through an occupancy grid, and compositing; see dreamforge/kernels/volume.py. Macros: STOP, DEEP (-log
+// STOP).
 //
-// Marching is bound by latency: some 60 steps a ray, each a look into two grids that the L2 holds. One thread a ray, run twice:
-// to count the samples, then to write them. Compositing is bound by memory: 20 bytes a sample forward, 40 backward, against
-// some 30 operations and 20 shuffles. One warp a ray, so that neighbours read neighbours: a ray has 10 to 60 samples.
+// Marching is bound by latency: some 60 steps a ray, each a look into two grids that the L2 holds. One thread a ray,
+// run twice: to count the samples, then to write them. Compositing is bound by memory: 20 bytes a sample forward, 40
+// backward, against some 30 operations and 20 shuffles. One warp a ray, so that neighbours read neighbours: a ray has
+// 10 to 60 samples.
 #include "common.cuh"
 
 // Without `points`, counts [R] only; with them, samples to offsets[ray] onwards, as far as the room goes.

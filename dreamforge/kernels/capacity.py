@@ -14,7 +14,7 @@ class Capacity:
     """Learns from one call how much room the next needs.
 
     The first time, and whenever the answer has to be exact, the host waits for the number. After that there is room for
-    `MARGIN` times the most seen so far, and the number of each call is fetched on the side and looked at in the next one.
+    `MARGIN` times the most seen so far, and the number of each call is fetched on the side and looked at in the next.
     A step that needs more than that is served short, once, with a warning.
     """
 
@@ -51,5 +51,6 @@ class Capacity:
         if event is None or event.query():
             self._coming = None
             if int(count) > self.given:
-                warnings.warn(f"one step had room for {self.given} of {int(count)} entries; the next have more", stacklevel=2)
+                message = f"one step had room for {self.given} of {int(count)} entries; the next have more"
+                warnings.warn(message, stacklevel=2)
             self.most = max(self.most, int(count))

@@ -46,7 +46,8 @@ def _launch(
 ) -> None:
     levels, entries, features = table.shape
     if levels > MOST_LEVELS or features not in (1, 2, 4, 8):
-        raise ValueError(f"a hash table on CUDA has up to {MOST_LEVELS} levels of 1, 2, 4 or 8 features, not {levels} of {features}")
+        known = f"up to {MOST_LEVELS} levels of 1, 2, 4 or 8 features"
+        raise ValueError(f"a hash table on CUDA has {known}, not {levels} of {features}")
     sizes = ((ctypes.c_int * MOST_LEVELS)(*resolutions), len(tensors[0]), levels, entries, int(summed))
     grid = (blocks_for(len(tensors[0]), THREADS), height)
     program(features, table.dtype == torch.float16).launch(kernel, grid, THREADS, *tensors, *sizes)

@@ -67,7 +67,7 @@ def run(program: Program, kernel: str, blocks: tuple[int, int], threads: int, ar
     driver = _bindings("driver")
     device = arguments[0].device
     with torch.cuda.device(device):
-        if not int(_check(driver.cuCtxGetCurrent(), kernel)):  # a thread, such as autograd's, that torch has just begun to use
+        if not int(_check(driver.cuCtxGetCurrent(), kernel)):  # a thread new to CUDA, such as autograd's
             _check(driver.cuCtxSetCurrent(_context(device.index)), kernel)
         function = _function(program, kernel, device.index)
         stream = torch.cuda.current_stream(device).cuda_stream

@@ -1,7 +1,7 @@
 """Silhouette antialiasing on a GPU: the host's side of `cuda_ext/raster_antialias.cu`.
 
-Pairs of neighbours are kept dense, one for each pixel and axis: listing the few that a silhouette runs between would make
-the host wait for their number.
+Pairs of neighbours are kept dense, one for each pixel and axis: listing the few that a silhouette runs between would
+make the host wait for their number.
 """
 
 from __future__ import annotations

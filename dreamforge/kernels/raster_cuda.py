@@ -20,12 +20,13 @@ def rasterize(
     shape, geometry = (views, height, width), (pixels, depth, faces)
     nearest = pixels.new_zeros(shape, dtype=torch.int64)
     face = torch.full(shape, count, dtype=torch.int32, device=pixels.device)
-    barycentric, distance = pixels.new_empty(*shape, 3, dtype=torch.float32), pixels.new_empty(shape, dtype=torch.float32)
+    barycentric, distance = (pixels.new_empty(size, dtype=torch.float32) for size in ((*shape, 3), shape))
     sizes = (count, vertices, *shape)
     for seen in (None, face):
         blocks = blocks_for(views * count * WARP, THREADS)
         PROGRAM.launch("draw", blocks, THREADS, *geometry, nearest, seen, *sizes, int(cull_back))
-    PROGRAM.launch("resolve", blocks_for(face.numel(), THREADS), THREADS, *geometry, face, barycentric, distance, *sizes)
+    tensors = (*geometry, face, barycentric, distance)
+    PROGRAM.launch("resolve", blocks_for(face.numel(), THREADS), THREADS, *tensors, *sizes)
     return face, barycentric, distance
 
 

@@ -1,4 +1,4 @@
-"""Texture sampling on a GPU: the host's side of `cuda_ext/raster_texture.cu`. The same functions as `raster_texture_numba`."""
+"""Texture sampling on a GPU: the host's side of `cuda_ext/raster_texture.cu`, as `raster_texture_numba`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Gaussian splatting on a GPU: the host's side of `cuda_ext/splat_project.cu` and `cuda_ext/splat.cu`.
 
-Rows (a Gaussian in a view) are sorted by depth; entries (a row in a tile) are listed in that order and sorted, stably, by
-tile. Two short keys, of 32 bits over rows and 16 over entries, are cheaper to sort than one of 64 over entries.
+Rows (a Gaussian in a view) are sorted by depth; entries (a row in a tile) are listed in that order and sorted, stably,
+by tile. Two short keys, of 32 bits over rows and 16 over entries, are cheaper to sort than one of 64 over entries.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Plan(NamedTuple):
 def forward(geometry: list[Tensor], colors: Tensor, size: tuple[int, int], exact: bool) -> tuple[Tensor, Plan]:
     """The image `[V,5,H,W]`: red, green, blue, alpha, depth.
 
-    geometry: contiguous means `[N,3]`, scales `[N,3]`, rotations `[N,4]`, opacities `[N]`, views `[V,3,4]`, focals `[V]`.
-    colors: `[N,3]`, or `[V,N,3]`.
+    geometry: contiguous means `[N,3]`, scales `[N,3]`, rotations `[N,4]`, opacities `[N]`, views `[V,3,4]` and focals
+    `[V]`. colors: `[N,3]`, or `[V,N,3]`.
     exact: wait for the number of entries, rather than make room for about as many as the last time.
     """
     means, views = geometry[0], geometry[4]
@@ -59,7 +59,8 @@ def forward(geometry: list[Tensor], colors: Tensor, size: tuple[int, int], exact
     image = means.new_zeros(batch, 5, height, width)
     rows = batch * count
     integers = functools.partial(torch.empty, dtype=torch.int32, device=means.device)
-    projected, boxes, tile_counts, depths = means.new_empty(rows, 8), integers(rows, 4), integers(rows), means.new_empty(rows)
+    projected, depths = means.new_empty(rows, 8), means.new_empty(rows)
+    boxes, tile_counts = integers(rows, 4), integers(rows)
     if rows == 0:
         return image, Plan(projected, tile_counts, integers(0), integers(0), integers(0))
     tensors = (*geometry, projected, boxes, tile_counts, depths)
@@ -67,7 +68,8 @@ def forward(geometry: list[Tensor], colors: Tensor, size: tuple[int, int], exact
     listed, starts = _entries(depths, boxes, tile_counts, (batch, height, width), exact)
     plan = Plan(projected, tile_counts, listed, starts, integers(len(starts) - 1))
     tensors = (projected, colors, listed, starts, image, plan.stops)
-    RASTERIZE.launch("rasterize", *_shape(batch, height, width), *tensors, colors.numel() // 3, height, width, -(-width // TILE))
+    numbers = (colors.numel() // 3, height, width, -(-width // TILE))
+    RASTERIZE.launch("rasterize", *_shape(batch, height, width), *tensors, *numbers)
     return image, plan
 
 
@@ -107,7 +109,8 @@ def backward(
         numbers = (shown, height, width, -(-width // TILE))
         RASTERIZE.launch("rasterize_backward", *_shape(batch, height, width), *tensors, *numbers)
     tensors = (*geometry, plan.projected, plan.tile_counts, row_gradients, *gradients, figures)
-    PROJECT.launch("project_backward", blocks_for(count, THREADS), THREADS, *tensors, count, shown, batch, height, width)
+    numbers = (count, shown, batch, height, width)
+    PROJECT.launch("project_backward", blocks_for(count, THREADS), THREADS, *tensors, *numbers)
     return gradients, figures
 
 

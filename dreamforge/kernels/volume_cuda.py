@@ -27,8 +27,8 @@ def march(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points `[M,3]`, distances `[M]` and offsets `[R+1]`; see `dreamforge.kernels.volume.march`.
 
-    Where gradients are recorded M is more than there are samples, so that nothing waits for their number: those past the
-    last ray's end belong to no ray and lie at the origin.
+    Where gradients are recorded M is more than there are samples, so that nothing waits for their number: those past
+    the last ray's end belong to no ray and lie at the origin.
     """
     rays = len(origins)
     counts = torch.zeros(rays + 1, dtype=torch.int64, device=origins.device)

@@ -1,7 +1,7 @@
 """The kernels against the field's libraries on the same device and inputs: python3 tests/gpu/libraries.py [FILE.json]
 
-gsplat, nerfacc and tinycudann compute nearly the same things by rules of their own (`dreamforge doctor` says which), so only
-time is compared. They build with nvcc at first use; one that is missing or does not build is reported and left out.
+gsplat, nerfacc and tinycudann compute nearly the same things by rules of their own (`dreamforge doctor` says which), so
+only time is compared. They build with nvcc at first use; one that is missing or does not build is left out, and said.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEVICE = torch.device("cuda")
 def milliseconds(function: Callable[[], object], repeats: int = 30) -> float:
     """The median of a call on the device, after five to warm up."""
     times = []
-    for repeat in range(repeats + 5):
+    for _ in range(repeats + 5):
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
         function()

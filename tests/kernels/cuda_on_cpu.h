@@ -1,10 +1,10 @@
 // Stands in for CUDA so that a C++ compiler builds the kernels of dreamforge/cuda_ext/ and tests run them on the CPU.
 //
 // The threads of a block are coroutines: each runs until it meets a barrier (`__syncthreads` or a warp's exchange), so
-// that shared memory, barriers and shuffles mean what they mean on a GPU. Between barriers threads run one after another in
-// an order that the caller seeds: a missing barrier shows as a result that depends on the seed. Shared memory starts as NaN
-// in every block. Threads that wait for each other in different places, and exchanges that not all lanes of a warp join, are
-// reported.
+// that shared memory, barriers and shuffles mean what they mean on a GPU. Between barriers threads run one after
+// another in an order that the caller seeds: a missing barrier shows as a result that depends on the seed. Shared
+// memory starts as NaN in every block. Threads that wait for each other in different places, and exchanges that not all
+// lanes of a warp join, are reported.
 #pragma once
 #include <setjmp.h>
 #include <ucontext.h>
@@ -63,22 +63,50 @@ inline float __logf(float x) { return logf(x); }
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
-inline int __float_as_int(float x) { int y; memcpy(&y, &x, 4); return y; }
-inline float __int_as_float(int x) { float y; memcpy(&y, &x, 4); return y; }
+inline int __float_as_int(float x) {
+    int y;
+    memcpy(&y, &x, 4);
+    return y;
+}
+inline float __int_as_float(int x) {
+    float y;
+    memcpy(&y, &x, 4);
+    return y;
+}
 inline unsigned __float_as_uint(float x) { return (unsigned)__float_as_int(x); }
 
-inline long long __double_as_longlong(double x) { long long y; memcpy(&y, &x, 8); return y; }
+inline long long __double_as_longlong(double x) {
+    long long y;
+    memcpy(&y, &x, 8);
+    return y;
+}
 
 inline float half_to_float(unsigned short bits) {
     int exponent = bits >> 10 & 31, mantissa = bits & 1023;
     float size = exponent == 31 ? (mantissa ? NAN : INFINITY)
-        : exponent ? ldexpf(1024 + mantissa, exponent - 25) : ldexpf(mantissa, -24);
+        : exponent              ? ldexpf(1024 + mantissa, exponent - 25)
+                                : ldexpf(mantissa, -24);
     return bits >> 15 ? -size : size;
 }
 
-template <typename T> inline T atomicAdd(T* target, T value) { T old = *target; *target += value; return old; }
-template <typename T> inline T atomicMax(T* target, T value) { T old = *target; *target = max(old, value); return old; }
-template <typename T> inline T atomicMin(T* target, T value) { T old = *target; *target = min(old, value); return old; }
+template <typename T>
+inline T atomicAdd(T* target, T value) {
+    T old = *target;
+    *target += value;
+    return old;
+}
+template <typename T>
+inline T atomicMax(T* target, T value) {
+    T old = *target;
+    *target = max(old, value);
+    return old;
+}
+template <typename T>
+inline T atomicMin(T* target, T value) {
+    T old = *target;
+    *target = min(old, value);
+    return old;
+}
 
 namespace emulation {
 
@@ -87,7 +115,7 @@ const int WARP = 32, STACK = 1 << 16;
 struct Rendezvous {  // of the threads of a block, or of a warp
     int live = 0, arrived = 0, turn = 0, place = 0;
     uint64_t values[2][WARP];  // what the lanes of a warp exchange, in turns
-    int counts[2];  // how many threads of a block held a predicate, in turns
+    int counts[2];             // how many threads of a block held a predicate, in turns
 };
 
 struct Thread {
@@ -172,7 +200,8 @@ inline const uint64_t* exchange(int place, unsigned mask, uint64_t bits) {
     emulation::wait(r, place);
     return r.values[turn];
 }
-template <typename T> inline T shuffled(int place, unsigned mask, T value, int lane) {
+template <typename T>
+inline T shuffled(int place, unsigned mask, T value, int lane) {
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof(T));
     const uint64_t* all = exchange(place, mask, bits);

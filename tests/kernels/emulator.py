@@ -1,4 +1,4 @@
-"""Runs the CUDA kernels on the CPU: the same sources and the same host code, built by a C++ compiler. See cuda_on_cpu.h."""
+"""Runs the CUDA kernels on the CPU: the same sources and host code, built by a C++ compiler. See cuda_on_cpu.h."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from dreamforge.kernels.nvrtc import Program, as_c, packed
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to run CUDA sources on the CPU with")
 HERE = Path(__file__).parent
-FLAGS = ["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
-FLAGS += ["-Wno-unused-function", "-U_FORTIFY_SOURCE"]
+FLAGS = ["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-U_FORTIFY_SOURCE"]
+FLAGS += ["-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function"]
 order = 0
 """The seed of the order in which blocks and threads run."""
 
@@ -62,7 +62,8 @@ def _library(program: Program) -> tuple[ctypes.CDLL, bool]:
     text = program.source()
     header, common = (path.read_text() for path in (HERE / "cuda_on_cpu.h", nvrtc.SOURCES / nvrtc.HEADER))
     names = re.findall(r"^KERNEL (?:__launch_bounds__\(\w+\) )?(\w+)\(", text, re.MULTILINE)
-    parameters = "int width, int height, int threads, int given, const int* sizes, void** arguments, int barriers, int seed"
+    parameters = "int width, int height, int threads, int given, const int* sizes, void** arguments, int barriers"
+    parameters += ", int seed"
     passed = "width, height, threads, given, sizes, arguments, barriers, seed"
     stubs = "\n".join(
         f'extern "C" const char* emulate_{name}({parameters}) {{ return emulation::run({name}, {passed}); }}'

@@ -15,8 +15,8 @@ from dreamforge.kernels.nvrtc import Program
 PROGRAMS = [
     *[hashgrid(features, half) for features in (2, 4) for half in (False, True)],
     *map(harmonics, (1, 4, 9, 16)),
-    volume_cuda.PROGRAM, raster_cuda.PROGRAM, raster_antialias_cuda.PROGRAM, raster_texture_cuda.PROGRAM, splat_cuda.PROJECT,
-    splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
+    volume_cuda.PROGRAM, raster_cuda.PROGRAM, raster_antialias_cuda.PROGRAM, raster_texture_cuda.PROGRAM,
+    splat_cuda.PROJECT, splat_cuda.RASTERIZE, *splat_cuda.LIST.values(),
 ]  # fmt: skip
 needs_nvrtc = pytest.mark.skipif(nvrtc.compiler_problem() is not None, reason=str(nvrtc.compiler_problem()))
 

@@ -1,4 +1,4 @@
-"""How a kernel is handed to the driver: through the real bindings, to a libcuda made here that notes what it is given."""
+"""How a kernel is handed to the driver: through the real bindings, to a libcuda that notes what it is given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DRIVER = r"""
 #include <cstring>
 #include <dlfcn.h>
 extern "C" {
-unsigned noted[16];     // magic number of the module, grid, block, shared bytes, the first integer parameter, its last float
+unsigned noted[16];     // of the module the first word, then grid, block, shared bytes and parameters
 void* pointers[4];      // stream, the first two parameters, extra
 int answer = 0;
 char asked[64];
@@ -47,7 +47,8 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
     memcpy(noted + 1, given, sizeof given);
     memcpy(noted + 10, parameters[3], 4);
     memcpy(noted + 11, parameters[4], 8);
-    pointers[0] = stream, pointers[1] = *(void**)parameters[0], pointers[2] = *(void**)parameters[1], pointers[3] = extra;
+    void* handed[] = {stream, *(void**)parameters[0], *(void**)parameters[1], extra};
+    memcpy(pointers, handed, sizeof handed);
     return answer;
 }
 int cuGetProcAddress_v2(const char* name, void** found, int, unsigned long long, int*) {
@@ -95,7 +96,8 @@ print(json.dumps(found))
 def test_what_the_driver_is_given(tmp_path: Path) -> None:
     source = tmp_path / "driver.cpp"
     source.write_text(DRIVER)
-    built = subprocess.run([COMPILER, "-shared", "-fPIC", source, "-o", tmp_path / "libcuda.so.1", "-ldl"], capture_output=True)
+    command = [COMPILER, "-shared", "-fPIC", source, "-o", tmp_path / "libcuda.so.1", "-ldl"]
+    built = subprocess.run(command, capture_output=True)
     assert built.returncode == 0, built.stderr.decode()
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", LAUNCH], env=environment, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Optimization steps with every kernel that a scene needs from CUDA, run on the CPU, against the same steps on Numba."""
+"""Optimization steps with every kernel of a scene from CUDA, run on the CPU, against the same steps on Numba."""
 
 from __future__ import annotations
 
