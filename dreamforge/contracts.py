@@ -29,6 +29,7 @@ class Views:
     depth: `[B,1,H,W]` mean distance along the viewing axis, weighted by opacity and divided by alpha (0 where empty).
     normal: `[B,3,H,W]` world-space, weighted by opacity (its length is at most alpha), or None where not computed.
     distortion: `[B,1,H,W]` how far apart along each ray its opacity lies (Mip-NeRF 360), or None where not computed.
+    variance: `[B,1,H,W]` of the distance along each ray, weighted by opacity and normalized, or None where not computed.
     """
 
     rgb: Tensor
@@ -36,6 +37,7 @@ class Views:
     depth: Tensor
     normal: Tensor | None = None
     distortion: Tensor | None = None
+    variance: Tensor | None = None
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -174,3 +175,17 @@ def test_an_edit_sees_its_source_and_both_prompts(monkeypatch: pytest.MonkeyPatc
     moved = torch.tensor([1.0 - 0.9, -1.0 + 0.9, -1.0 + 0.7]) / 2
     assert torch.allclose(scene.rgb.mean((1, 2)), 0.5 + moved, atol=0.01)
     assert torch.equal(source.rgb, Picture().rgb) and source.rgb.grad is None
+
+
+def test_t_vlm_3_a_reward_pulls_by_its_weight_and_at_zero_not_at_all() -> None:
+    """Toward the picture that the reward likes, against the prior; with weight 0 the same bytes as without one."""
+    scenes = []
+    for extra in ((), ("reward=prior",), ("reward={name: prior, std: 1.0}", "reward_weight=1e5")):
+        scenes.append(Picture())
+        prior = Analytic(means=[RED, [-1.0, 1.0, -1.0]], stds=[0.3, 0.3], prompts={"red": [1.0, 0.0], "green": [0.0, 1.0]})
+        prior.condition = partial(lambda ask, texts, *rest: ask([t or "red" for t in texts], *rest), prior.condition)
+        settings = stage("steps=2", *extra)
+        list(optimize(settings, scenes[-1], prior, "green", "", 0, 0, Progress(make_optimizer(scenes[-1]))))
+    plain, still, pulled = (scene.rgb.detach() for scene in scenes)
+    assert torch.equal(plain, still)
+    assert (pulled[0] < 0.5).all() and (pulled[1] > 0.5).all() and not ((plain[0] < 0.5).all() and (plain[1] > 0.5).all())

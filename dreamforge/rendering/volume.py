@@ -11,6 +11,7 @@ from dreamforge.cameras import Cameras
 from dreamforge.contracts import Views
 from dreamforge.kernels.volume import composite, march
 
+MIDDLE = 3.0  # about where depths lie
 CHUNK = 1 << 16  # rays at a time: bounds memory for large pictures, and is more than a training step has
 
 
@@ -36,7 +37,8 @@ def render_volume(
         shift = None if jitter is None else jitter[rays]
         samples = march(origins[rays], directions[rays], occupancy, floor, step, shift)
         sigmas, channels = query(samples.points)
-        color, *scalars = composite(sigmas, channels, samples.offsets, samples.t, step)
+        beyond = (samples.t - MIDDLE)[:, None] ** 2  # for the variance of depth; from the middle, where digits are spared
+        color, *scalars = composite(sigmas, torch.cat([channels, beyond], -1), samples.offsets, samples.t, step)
         parts.append(torch.cat([color, torch.stack(scalars, dim=-1)], dim=-1))
     batch, height, width = len(cameras), cameras.height, cameras.width
     image = torch.cat(parts).view(batch, height, width, -1).movedim(-1, 1)
@@ -44,5 +46,7 @@ def render_volume(
     forward = -cameras.c2w[:, :3, 2]
     cosine = torch.einsum("bi,bhwi->bhw", forward, directions.view(batch, height, width, 3))[:, None]
     depth = torch.where(alpha > 0, distance / alpha.clamp(min=1e-6) * cosine, 0)
-    normal = image[:, 3:6] if image.shape[1] == 9 else None
-    return Views(rgb + (1 - alpha) * background[:, :, None, None], alpha, depth, normal, distortion)
+    normal = image[:, 3:6] if image.shape[1] == 10 else None
+    opaque = alpha.clamp(min=1e-6)
+    variance = (image[:, -4:-3] / opaque - (distance / opaque - MIDDLE) ** 2).clamp(min=0)
+    return Views(rgb + (1 - alpha) * background[:, :, None, None], alpha, depth, normal, distortion, variance)

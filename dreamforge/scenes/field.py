@@ -102,11 +102,15 @@ class Field(nn.Module):
 
     def regularizers(self, views: Views) -> dict[str, Tensor]:
         """"sparsity", mean sqrt(alpha^2 + 0.01), against fog; "opaque", mean binary entropy of alpha, against veils;
-        "distortion", how far apart along rays opacity lies (Mip-NeRF 360), against floaters."""
+        "distortion", how far apart along rays opacity lies (Mip-NeRF 360), against floaters; "z_variance",
+        mean variance of depth where alpha is above a half (HiFA), for thin surfaces."""
         alpha = views.alpha.clamp(1e-3, 1 - 1e-3)
         distortion = alpha.new_zeros(()) if views.distortion is None else views.distortion.mean()
+        solid = views.alpha > 0.5
+        none = views.variance is None or not solid.any()
         return {
             "distortion": distortion,
+            "z_variance": alpha.new_zeros(()) if none else views.variance[solid].mean(),
             "sparsity": (views.alpha**2 + 0.01).sqrt().mean(),
             "opaque": nn.functional.binary_cross_entropy(alpha, alpha),
         }

@@ -78,3 +78,14 @@ def test_t_sb_2_is_csd_times_its_guidance_and_t_sb_3_turns_with_its_prompts() ->
     direct = csd(z, T, eps, prior, conditions(prior, 3, "target", "source"), progress=0).grad
     assert torch.allclose(there, 40 * direct, atol=1e-9)
     assert torch.allclose(there, -back, atol=1e-9) and there.abs().min() > 0
+
+
+def test_t_sb_4_overshoots_where_the_target_is_narrower_than_the_source(gaussians: Make) -> None:
+    """T-CSD-2 with the source in the place of the empty prompt: zero at m_y + (rho_y² + s²)(m_y - m_src) /
+    (rho_src² - rho_y²), for the prompts that SDS-Bridge compares."""
+    prior, t, eps = gaussians([[1.0, 0.0], [-0.5, 0.0]], [0.5, 0.8]), torch.full((8,), 300), antithetic(8, 2)
+    bar = bars(prior.noise, t[:1]).item()
+    star = 1 + (0.5**2 + bar**2) * 1.5 / (0.8**2 - 0.5**2)
+    z = torch.tensor([[star, 0.0]], dtype=F64).expand(8, 2)
+    assert torch.allclose(sds_bridge(z, t, eps, prior, conditions(prior, 8)).grad.mean(0), 0 * z[0], atol=1e-9)
+    assert sds_bridge(z + 0.1, t, eps, prior, conditions(prior, 8)).grad.mean(0)[0] > 1e-3

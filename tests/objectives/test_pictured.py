@@ -32,19 +32,30 @@ def test_t_isd_0_t_isd_1_a31_without_a_picture_or_guidance_there_is_nothing_to_a
     """The null picture in its place, or an adapter of scale 0: g = 0. Catches the noise subtracted in its place."""
     prior = Network()
     prompt = conditions(prior, 3)
-    nothing = isd(Z, T, EPS, prior, blind(prompt), guidance=1, image_guidance=1, image=IMAGE).grad
+    nothing = isd(Z, T, EPS, prior, blind(prompt), guidance=1, image_guidance=1, multiview_weight=0, image=IMAGE).grad
     assert torch.allclose(nothing, 0 * Z, atol=1e-12)
-    assert isd(Z, T, EPS, prior, prompt, guidance=1, image_guidance=1, image=IMAGE).grad.abs().max() > 1e-3
+    assert isd(Z, T, EPS, prior, prompt, guidance=1, image_guidance=1, multiview_weight=0, image=IMAGE).grad.abs().max() > 1e-3
 
 
 def test_t_isd_2_is_linear_in_its_predictions() -> None:
     """eps_neg + s (eps_pos - eps_neg) + s_I (eps_pos,I - eps_pos) - eps_pos, in one forward. Catches any coefficient."""
     prior = Network()
     prompt, z_t = conditions(prior, 3, "y", "n"), prior.noise.add(Z, EPS, T)
-    grad = isd(Z, T, EPS, prior, prompt, guidance=3, image_guidance=5, weight="uniform", image=IMAGE).grad
+    grad = isd(Z, T, EPS, prior, prompt, guidance=3, image_guidance=5, weight="uniform", multiview_weight=0, image=IMAGE).grad
     assert len(prior.asked) == 1
     pictured, y, n = (prior.predict(z_t, T, [c])[0] for c in (prompt.beside(IMAGE).positive, prompt.positive, prompt.negative))
     assert torch.allclose(grad, n + 3 * (y - n) + 5 * (pictured - y) - y, atol=1e-9)
+
+
+def test_isd_adds_a_share_of_sds_without_the_picture() -> None:
+    """k sigma_bar (eps_hat - eps), as MVDream weighs it. Catches the pictured prediction in it, and its weight."""
+    prior = Network()
+    prompt = conditions(prior, 3, "y", "n")
+    none, some = (
+        isd(Z, T, EPS, prior, prompt, guidance=3, multiview_weight=k, image=IMAGE).grad for k in (0, 0.4)
+    )
+    share = 0.4 * bars(prior.noise, T) * sds(Z, T, EPS, prior, prompt, guidance=3, weight="uniform").grad
+    assert torch.allclose(some - none, share, atol=1e-9)
 
 
 def test_t_isd_3_points_to_the_mode_that_the_picture_shows() -> None:
@@ -55,7 +66,7 @@ def test_t_isd_3_points_to_the_mode_that_the_picture_shows() -> None:
     z, t, eps = torch.tensor([[-0.4, 0.1]], dtype=F64).expand(64, 2), torch.full((64,), 500), antithetic(64, 2)
     for mode in prior.means:
         picture = ((mode + 1) / 2)[:, None, None]
-        options = {"guidance": 1, "image_guidance": 1, "weight": "uniform", "image": picture}
+        options = {"guidance": 1, "image_guidance": 1, "multiview_weight": 0, "weight": "uniform", "image": picture}
         grad = isd(z, t, eps, prior, conditions(prior, 64, ""), **options).grad.mean(0)
         assert torch.dot(grad, mode - prior.means.mean(0)) < -1e-3  # descent goes to the mode
 
