@@ -24,6 +24,7 @@ from dreamforge.objectives.nfsd import nfsd
 from dreamforge.objectives.pds import pds
 from dreamforge.objectives.pgsb import pgsb
 from dreamforge.objectives.reward_sds import reward_sds
+from dreamforge.objectives.reward_vsd import reward_vsd
 from dreamforge.objectives.rfds import rfds
 from dreamforge.objectives.sdi import sdi
 from dreamforge.objectives.sds import sds
@@ -58,6 +59,7 @@ OBJECTIVES = {
     "pds": Method(pds, "4", {"guidance", "source"}),
     "pgsb": Method(pgsb, "2", {"guidance", "learned score"}),
     "reward_sds": Method(reward_sds, "draws x (2 + 2 steps)", {"guidance", "reward"}),
+    "reward_vsd": Method(reward_vsd, "draws x (2 + 2 steps)", {"guidance", "learned score", "reward"}),
     "rfds": Method(rfds, "2 + reversals", {"guidance"}),
     "sdi": Method(sdi, "2 + 2 t / stride", {"guidance", "inversion"}),
     "sds_bridge": Method(sds_bridge, "2", {"guidance"}),

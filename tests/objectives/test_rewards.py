@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -12,10 +12,14 @@ from dreamforge.errors import UserError
 from dreamforge.objectives.csd import csd
 from dreamforge.objectives.dreamdpo import dreamdpo
 from dreamforge.objectives.reward_sds import reward_sds, shares
+from dreamforge.objectives.reward_vsd import reward_vsd
 from dreamforge.objectives.sds import sds
+from dreamforge.objectives.vsd import vsd
 from dreamforge.priors.analytic import Analytic
+from dreamforge.priors.guidance import guided
+from dreamforge.priors.sampling import denoise
 from tests.conftest import Recorder, conditions
-from tests.objectives.networks import Network, draw, seeded
+from tests.objectives.networks import Network, answering, draw, seeded
 
 T = torch.tensor([20, 500, 980])
 Z, EPS = draw(3, 4), draw(3, 4, seed=1)
@@ -150,3 +154,17 @@ class CountUp:
     def __call__(self, pictures: Tensor) -> Tensor:
         self.calls += self.step
         return torch.full((len(pictures),), float(self.calls))
+
+
+def test_reward_vsd_weighs_vsd_as_reward_sds_weighs_sds() -> None:
+    """The same draws and weights with phi's prediction in place of each draw's noise, and VSD at the end."""
+    prior, learned = Network(), draw(3, 4, seed=8)
+    prompt, phi = conditions(prior, 3), answering(learned)
+    options = {"draws": 4, "steps": 2, "reward": level, "guidance": 7.5, "weight": "uniform"}
+    grad = reward_vsd(Z, T, EPS, prior, prompt, phi=phi, progress=0.0, generator=seeded(), **options).grad
+    other = reward_sds(Z, T, EPS, prior, prompt, progress=0.0, generator=seeded(), **options).grad
+    pictures = [denoise(prior.noise, partial(guided, prior, prompt=prompt, scale=7.5), prior.noise.add(Z, e, T), T, 2) for e in noises(4)]
+    weights = shares(torch.stack([level(prior.decode(picture)) for picture in pictures]), "min-max")[..., None]
+    assert torch.allclose(grad - other, (weights * (torch.stack(noises(4)) - learned)).sum(0), atol=1e-9)
+    late = reward_vsd(Z, T, EPS, prior, prompt, phi=phi, progress=0.9, generator=seeded(), **options).grad
+    assert torch.allclose(late, vsd(Z, T, EPS, prior, prompt, guidance=7.5, weight="uniform", phi=phi).grad, atol=1e-9)
