@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pygltflib
@@ -183,9 +184,9 @@ def test_axes_are_right_and_coloured_everywhere(tmp_path: Path) -> None:
 
 
 def test_files_that_fail_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = ExportConfig(resolution=48, texture=64, faces=500)
-    scene = scene_of(figure())
-    monkeypatch.setattr(sys.modules["dreamforge.export.verify"], "LEAST_PSNR", 99.0)
+    config = ExportConfig()
+    scene = SimpleNamespace(to_mesh=lambda resolution: textured(figure()))  # taken as it is
+    monkeypatch.setattr(sys.modules["dreamforge.export.verify"], "LEAST_PSNR", 101.0)
     with pytest.raises(UserError, match="model.obj lost the scene's colours"):
         export_scene(scene, tmp_path, ["stl", "obj", "glb"], config, "x")
     assert not list(tmp_path.iterdir())
