@@ -18,7 +18,7 @@ PUBLISHED_GUIDANCE = {0: 101.0, 1: 51.0}
 
 def fixed_noise(z: Tensor) -> Tensor:
     """One noise tensor for every view and step: a function of the shape of z `[B,...]` alone."""
-    return torch.randn(z.shape[1:], generator=torch.Generator().manual_seed(0)).to(z).expand_as(z)
+    return torch.randn(z.shape[1:], generator=torch.Generator().manual_seed(0)).to(z, non_blocking=True).expand_as(z)
 
 
 def cds(

@@ -31,6 +31,6 @@ def cfd(
     noise, share = fixed_noise(z), value_at(refresh, progress)
     if z.dim() == 4:
         noise = surface_noise(cameras, rendered, noise, texels)
-    noise = (1 - share) ** 0.5 * noise + share**0.5 * torch.randn(z.shape, generator=generator).to(z)
+    noise = (1 - share) ** 0.5 * noise + share**0.5 * torch.randn(z.shape, generator=generator).to(z, non_blocking=True)
     ahead = guided(prior, prior.noise.add(z, noise, t), t, prompt, guidance)
     return Distilled(grad=sigma_bar(prior.noise, t, z) * (ahead - noise))

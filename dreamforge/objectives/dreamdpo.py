@@ -23,7 +23,7 @@ def dreamdpo(
     look, the mean is (s - 1) CSD. Four evaluations a view in two forwards, two decodings, two scores.
     """
     noise = prior.noise
-    draws = [eps, torch.randn(z.shape, generator=generator).to(z)]
+    draws = [eps, torch.randn(z.shape, generator=generator).to(z, non_blocking=True)]
     ahead, behind, scores = [], [], []
     for draw in draws:
         z_t = noise.add(z, draw, t)

@@ -51,7 +51,7 @@ def weighted(
     """
     if strategy == "min-max" and draws < 2 * TOP:
         raise UserError(f"draws: min-max needs at least {2 * TOP} draws, not {draws}, to tell best from worst")
-    noises = [eps, *(torch.randn(z.shape, generator=generator).to(z) for _ in range(draws - 1))]
+    noises = [eps, *(torch.randn(z.shape, generator=generator).to(z, non_blocking=True) for _ in range(draws - 1))]
     pictures = (prior.decode(denoise(prior.noise, predict, prior.noise.add(z, e, t), t, steps)) for e in noises)
     rewards = torch.stack([reward(picture) for picture in pictures])
     weights = shares(rewards, strategy).to(z).view(draws, -1, *(1,) * (z.dim() - 1))

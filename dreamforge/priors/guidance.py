@@ -21,7 +21,7 @@ def guided(prior: Prior, z_t: Tensor, t: Tensor, prompt: PromptConditions, scale
     if prompt.view_weights is not None:
         asked = [prompt.negative, prompt.positive, *prompt.view_negatives]
         negative, positive, *others = prior.predict(z_t, t, asked)
-        return perp_neg(negative, positive, others, prompt.view_weights.to(z_t), scale)
+        return perp_neg(negative, positive, others, prompt.view_weights.to(z_t, non_blocking=True), scale)
     if scale == 1:
         return prior.predict(z_t, t, [prompt.positive])[0]
     if scale == 0:
