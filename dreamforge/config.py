@@ -43,7 +43,9 @@ class StageConfig:
     batch: Count = 4
     size: Annotated[int, Range(8, 4096)] = 64
     scene: Annotated[Component | None, "scenes"] = None
-    """None continues with the previous stage's scene."""
+    """None continues with the previous stage's scene; another kind of scene starts from what that shows."""
+    view: Literal["rgb", "normal"] = "rgb"
+    """What the prior sees of the scene: its colours, or its world-space normals as a picture (Fantasia3D)."""
     prompt: str = ""
     """What this stage makes, where it is not the run's prompt: the `source_prompt` before an edit."""
     objective: Annotated[Component, "objectives"] = field(default_factory=lambda: Component("sds"))

@@ -222,8 +222,8 @@ def optimize(
         posed = cameras_at(done, stage.batch, stage.size, random("cameras"))  # the host words prompts by these
         cameras = posed.to(device)
         behind = background(stage.background, stage.batch, random("background")).to(device, non_blocking=True)
-        views = scene.render(cameras, behind)
-        z = prior.encode(views.rgb)
+        views, picture = _look(scene, stage, cameras, behind)
+        z = prior.encode(picture)
         t = prior.noise.timestep(timesteps_at(done, stage.batch, random("timesteps"))).to(device, non_blocking=True)
         eps = torch.randn(z.shape, generator=random("noise")).to(z, non_blocking=True)
         score = partial(reward, prompt=prompt, cameras=cameras, background=behind) if reward else None
@@ -284,8 +284,17 @@ def _see(
     scene: Scene, stage: StageConfig, prior: Prior, prompt: str, negative: str, cameras: Cameras, behind: Tensor
 ) -> Source:
     """The source as this step's cameras see it."""
-    z = prior.encode(scene.render(cameras, behind).rgb)
+    z = prior.encode(_look(scene, stage, cameras, behind)[1])
     return Source(z, stage_conditions(stage, prior, prompt, negative, cameras, behind))
+
+
+def _look(scene: Scene, stage: StageConfig, cameras: Cameras, behind: Tensor) -> tuple[Views, Tensor]:
+    """What the scene shows, and the picture `[B,3,H,W]` of it that the prior sees."""
+    if stage.view == "rgb":
+        views = scene.render(cameras, behind)
+        return views, views.rgb
+    views = scene.render(cameras, behind, normals=True)
+    return views, 0.5 * (views.normal + views.alpha) + (1 - views.alpha) * behind[:, :, None, None]
 
 
 def stage_conditions(

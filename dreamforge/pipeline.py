@@ -43,6 +43,7 @@ from dreamforge.priors.sampling import sample
 from dreamforge.report import write_report
 from dreamforge.rng import generator
 from dreamforge.runs import Checkpoint, Run
+from dreamforge.scenes.convert import hand_over
 from dreamforge.scenes.particles import Particles, first
 
 
@@ -263,6 +264,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignal
         before, previous = scene, progress
         if config.stages[stage_index].scene is not None:
             scene = build_scene(config, stage_index, prior.device)
+            hand_over(first(before), scene)
         phi = progress.phi if _phi_goes_on(config, stage_index) else build_phi(config, stage_index, prior)
         progress = Progress(make_optimizer(scene), phi=phi)
         if takes(config.stages[stage_index], "source"):

@@ -38,6 +38,11 @@ def mesh_from_views(render: Render, resolution: int) -> Mesh:
     It needs nothing but pictures, and closes the pits that a density has where no view can tell; see
     `dreamforge.export.fusion`. UserError for an empty or a full scene.
     """
+    return isosurface(-distance_from_views(render, resolution))
+
+
+def distance_from_views(render: Render, resolution: int) -> np.ndarray:
+    """Signed distances `[R,R,R]` over [-1,1]³, positive outside, to the surface that `mesh_from_views` answers."""
     cameras = sphere(48, max(128, resolution * 3 // 2), lowest=-75.0, highest=85.0)
     views = render_views(render, cameras)
     opaque = views.alpha > 0.5
@@ -49,7 +54,7 @@ def mesh_from_views(render: Render, resolution: int) -> Mesh:
     distance = fuse(views, cameras, resolution)
     if distance.min() >= 0:
         raise UserError(f"the outlines have no volume in common: the scene is empty or all haze ({found})")
-    return isosurface(-distance)
+    return distance
 
 
 def isosurface(inside: np.ndarray) -> Mesh:

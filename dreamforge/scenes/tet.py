@@ -1,0 +1,203 @@
+"""A surface inside a lattice of tetrahedra (DMTet): a signed distance at each lattice point, and colours in space."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import permutations
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dreamforge.cameras import Cameras, sphere
+from dreamforge.components import Count, NonNegative, Range
+from dreamforge.contracts import Mesh, Scene, Views
+from dreamforge.errors import UserError
+from dreamforge.kernels.hashgrid import hash_encode
+from dreamforge.rendering.surface import Neighbours, Seen, render_surface
+
+ENDS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+"""The edges of a tetrahedron, by its corners."""
+FIT_VIEWS, FIT_SIZE, FIT_STEPS, FIT_BATCH = 32, 96, 60, 4  # to take over another scene's colours
+
+
+class Tets(nn.Module):
+    """DMTet (Shen et al. 2021, arXiv 2111.04276): marching tetrahedra over signed distances that are parameters.
+
+    `distances` `[(cells+1)^3]`, positive outside, and `offsets` `[(cells+1)^3,3]` of lattice points over [-1,1]^3, in
+    half cells through a tanh; `table`, a hash grid whose features added up over its levels are the logits of sRGB
+    colour, as in the field. On its own it starts as an ellipsoid.
+
+    ellipsoid: its half axes.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: torch.device = torch.device("cpu"),
+        cells: Annotated[int, Range(8, 256)] = 48,
+        ellipsoid: list[float] = (0.5, 0.5, 0.5),  # type: ignore[assignment]
+        levels: Count = 5,
+        finest: Count = 128,
+        table_bits: Count = 16,
+        distance_lr: NonNegative = 0.002,
+        offset_lr: NonNegative = 0.01,
+        color_lr: NonNegative = 0.03,
+    ) -> None:
+        super().__init__()
+        if len(ellipsoid) != 3 or min(ellipsoid) <= 0 or max(ellipsoid) > 1:
+            raise UserError(f"scene.ellipsoid: {list(ellipsoid)} is not three half axes in (0, 1]")
+        self.cells = cells
+        self.learning_rates = {"distances": distance_lr, "offsets": offset_lr, "table": color_lr}
+        self.resolutions = [round(8 * (finest / 8) ** (level / max(1, levels - 1))) for level in range(levels)]
+        points = lattice(cells).to(device)
+        axes = torch.tensor(list(ellipsoid), device=device)
+        self.distances = nn.Parameter(((points / axes).norm(dim=1) - 1) * float(axes.min()))
+        self.offsets = nn.Parameter(torch.zeros_like(points))
+        self.table = nn.Parameter(torch.zeros(levels, 1 << table_bits, 4, device=device))
+
+    def surface(self) -> tuple[Tensor, Tensor]:
+        """Vertices `[V,3]`, differentiable, and faces `[F,3]` of the zero level, counter-clockwise from outside."""
+        points = lattice(self.cells).to(self.distances.device) + self.offsets.tanh() / self.cells
+        return marching_tetrahedra(points, self.distances, tetrahedra(self.cells).to(points.device))
+
+    def colors(self, points: Tensor) -> Tensor:
+        """`[M,3]` sRGB at points `[M,3]`, which get no gradient: the surface moves for its outline and its normals."""
+        return hash_encode(0.5 * points.detach() + 0.5, self.table, self.resolutions, summed=True)[:, :3].sigmoid()
+
+    def render(self, cameras: Cameras, background: Tensor, normals: bool = False) -> Views:
+        """Views on plain backgrounds `[B,3]`, always with normals; see `dreamforge.contracts.Scene`."""
+        vertices, faces = self.surface()
+        return render_surface(vertices, faces, cameras, background, self._paint, 1 if self.training else 2)
+
+    def _paint(self, seen: Seen) -> Tensor:
+        colors = self.colors(seen.position.movedim(1, -1)[seen.hit])
+        return torch.zeros_like(seen.position).movedim(1, -1).index_put((seen.hit,), colors).movedim(-1, 1)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Distances, offsets and colours, those with a learning rate; see `dreamforge.contracts.Scene`."""
+        return [{"name": name, "params": getattr(self, name), "lr": lr} for name, lr in self.learning_rates.items() if lr]
+
+    def regularizers(self, views: Views) -> dict[str, Tensor]:
+        """"laplacian" and "normal_consistency" as of the textured mesh; "crossings", DMTet's penalty on changes of
+        sign along lattice edges, against loose pieces and folds."""
+        vertices, faces = self.surface()
+        near = Neighbours(faces)
+        return {
+            "laplacian": near.laplacian(vertices) if len(faces) else vertices.sum(),
+            "normal_consistency": near.normal_consistency(vertices) if len(faces) else vertices.sum(),
+            "crossings": self._crossings(),
+        }
+
+    def _crossings(self) -> Tensor:
+        side = self.cells + 1
+        values, total = self.distances.view(side, side, side), self.distances.new_zeros(())
+        for axis in range(3):
+            a, b = values.narrow(axis, 0, self.cells), values.narrow(axis, 1, self.cells)
+            crossed = (a > 0) != (b > 0)
+            a, b = a[crossed] * self.cells, b[crossed] * self.cells
+            cross = nn.functional.binary_cross_entropy_with_logits
+            total = total + cross(a, (b > 0).to(a), reduction="sum") + cross(b, (a > 0).to(b), reduction="sum")
+        return total / side**2
+
+    def after_step(self, step: int, steps: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
+        """Nothing grows and nothing is pruned."""
+
+    def adopt_scene(self, scene: Scene) -> None:
+        """Take over the shape of another scene, from its views, and then its colours."""
+        from dreamforge.export.surface import distance_from_views
+
+        distance = torch.from_numpy(distance_from_views(scene.render, self.cells + 1))
+        self.distances.data.copy_(distance.flatten())
+        self.offsets.data.zero_()
+        self._adopt_colors(scene)
+
+    def _adopt_colors(self, scene: Scene) -> None:
+        """Fit the colours to another scene's views, for a few steps."""
+        from dreamforge.export.surface import GREY, render_views
+
+        cameras = sphere(FIT_VIEWS, FIT_SIZE)
+        truth = render_views(scene.render, cameras).rgb.to(self.table)
+        optimizer = torch.optim.Adam([self.table], lr=0.1, betas=(0.9, 0.99))
+        with torch.no_grad():
+            vertices, faces = self.surface()
+        for step in range(FIT_STEPS):
+            some = torch.arange(FIT_BATCH) * (FIT_VIEWS // FIT_BATCH) + step % (FIT_VIEWS // FIT_BATCH)
+            grey = torch.full((FIT_BATCH, 3), GREY).to(truth)
+            shown = render_surface(vertices, faces, cameras[some].to(truth.device), grey, self._paint)
+            optimizer.zero_grad()
+            (shown.rgb - truth[some]).square().mean().backward()
+            optimizer.step()
+        self.table.grad = None
+
+    @torch.no_grad()
+    def to_mesh(self, resolution: int) -> Mesh:
+        """The surface as it is, whatever the resolution; see `dreamforge.contracts.Scene`."""
+        vertices, faces = self.surface()
+        if not len(faces):
+            low, high = self.distances.aminmax()
+            raise UserError(f"the scene is empty or full: its signed distances span {low:.3g} to {high:.3g}")
+        return Mesh(vertices.cpu().numpy(), faces.int().cpu().numpy())
+
+
+@cache
+def lattice(cells: int) -> Tensor:
+    """`[(cells+1)^3,3]` points over [-1,1]^3, z fastest."""
+    return torch.cartesian_prod(*[torch.linspace(-1, 1, cells + 1)] * 3)
+
+
+@cache
+def tetrahedra(cells: int) -> Tensor:
+    """`[6 cells^3,4]` point numbers: each cube cut along its diagonal into six (Kuhn), all of positive volume."""
+    strides = np.array([(cells + 1) ** 2, cells + 1, 1])
+    first = torch.cartesian_prod(*[torch.arange(cells)] * 3) @ torch.from_numpy(strides)
+    paths = []
+    for order in permutations(range(3)):
+        path = np.concatenate([[0], strides[list(order)].cumsum()])
+        even = np.linalg.det(np.eye(3)[list(order)]) > 0
+        paths.append(path if even else path[[0, 2, 1, 3]])
+    return (first[:, None, None] + torch.from_numpy(np.stack(paths))).view(-1, 4)
+
+
+@cache
+def triangles() -> tuple[Tensor, Tensor]:
+    """For each of the 16 ways that corners can lie inside (bit k for corner k): how many triangles part them from the
+    others, and over which edges each of those runs, `[16,2,3]` numbers in `ENDS`, seen counter-clockwise from outside."""
+    corner = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])  # of positive volume
+    counts, table = torch.zeros(16, dtype=torch.int64), torch.zeros(16, 2, 3, dtype=torch.int64)
+    for case in range(1, 15):
+        inside = [bool(case >> k & 1) for k in range(4)]
+        crossed = [e for e, (a, b) in enumerate(ENDS) if inside[a] != inside[b]]
+        if len(crossed) == 4:  # go round: consecutive edges share a corner
+            a, b, c, d = crossed
+            crossed = [a, b, c, d] if set(ENDS[b]) & set(ENDS[c]) else [a, b, d, c]
+        middle = [(corner[ENDS[e][0]] + corner[ENDS[e][1]]) / 2 for e in crossed]
+        normal = np.cross(middle[1] - middle[0], middle[2] - middle[0])
+        outward = corner[[not x for x in inside]].mean(0) - corner[inside].mean(0)
+        if normal @ outward < 0:
+            crossed.reverse()
+        counts[case] = len(crossed) - 2
+        for number in range(len(crossed) - 2):
+            table[case, number] = torch.tensor([crossed[0], crossed[number + 1], crossed[number + 2]])
+    return counts, table
+
+
+def marching_tetrahedra(points: Tensor, distances: Tensor, tets: Tensor) -> tuple[Tensor, Tensor]:
+    """The zero level of distances `[N]` (positive outside) at points `[N,3]`, linear in tetrahedra `[T,4]` of positive
+    volume: vertices `[V,3]` on their edges, differentiable in both, and faces `[F,3]`."""
+    inside = distances <= 0
+    bits = inside[tets] * torch.tensor([1, 2, 4, 8], device=tets.device)
+    case = bits.sum(1)
+    active = ((case > 0) & (case < 15)).nonzero()[:, 0]
+    case, tets = case[active], tets[active]
+    counts, table = (x.to(tets.device) for x in triangles())
+    ends = tets[:, torch.tensor(ENDS, device=tets.device)].sort(-1).values  # [A,6,2]
+    key = ends[..., 0] * len(points) + ends[..., 1]
+    which = torch.cat([(counts[case] > number).nonzero()[:, 0] for number in (0, 1)])
+    number = torch.cat([torch.full((int((counts[case] > k).sum()),), k, device=tets.device) for k in (0, 1)])
+    edges = key[which[:, None], table[case[which], number]]  # [F,3]
+    crossed, faces = edges.unique(return_inverse=True)
+    a, b = crossed // len(points), crossed % len(points)
+    share = (distances[a] / (distances[a] - distances[b]))[:, None]
+    return points[a] + share * (points[b] - points[a]), faces
