@@ -214,8 +214,8 @@ def interpolate(attributes: Tensor, barycentric: Tensor, faces: Tensor, face: Te
     """`[B,C,H/samples,W/samples]` of contiguous inputs."""
     views, height, width = face.shape
     out = torch.empty(views, attributes.shape[-1], height // samples, width // samples)
-    values = attributes.view(-1, *attributes.shape[-2:]).numpy()
-    _interpolate(values, faces.numpy(), face.numpy(), barycentric.numpy(), samples, out.numpy())
+    values = attributes if attributes.dim() == 3 else attributes[None]
+    _interpolate(values.numpy(), faces.numpy(), face.numpy(), barycentric.numpy(), samples, out.numpy())
     return out
 
 
@@ -268,7 +268,7 @@ def interpolate_backward(
 ) -> tuple[Tensor | None, Tensor | None]:  # fmt: skip
     """The gradients asked for, shaped as attributes and barycentric are."""
     to_attributes = to_barycentric = None
-    values = attributes.view(-1, *attributes.shape[-2:])
+    values = attributes if attributes.dim() == 3 else attributes[None]
     g, f, seen = grad.numpy(), faces.numpy(), face.numpy()
     if of_attributes:
         out = np.zeros((len(face), *attributes.shape[-2:]))

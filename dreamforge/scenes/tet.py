@@ -41,7 +41,7 @@ class Tets(nn.Module):
         levels: Count = 5,
         finest: Count = 128,
         table_bits: Count = 16,
-        distance_lr: NonNegative = 0.002,
+        distance_lr: NonNegative = 0.006,
         offset_lr: NonNegative = 0.01,
         color_lr: NonNegative = 0.03,
     ) -> None:
