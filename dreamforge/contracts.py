@@ -95,8 +95,8 @@ class Scene(Protocol):
     included), and `load_state_dict` restores it even where tensor sizes have changed.
     """
 
-    def render(self, cameras: Cameras, background: Tensor) -> Views:
-        """Render B cameras on plain backgrounds `[B,3]`; differentiable in the parameters.
+    def render(self, cameras: Cameras, background: Tensor, normals: bool = False) -> Views:
+        """Render B cameras on plain backgrounds `[B,3]`, with normals if asked for; differentiable in the parameters.
 
         `eval()` asks for the best still picture, `train()` for what the optimizer needs.
         """

@@ -71,12 +71,12 @@ def test_it_takes_over_what_a_scene_shows() -> None:
 
 
 def test_penalties_prefer_smooth_shapes() -> None:
-    scene = Tets(cells=12)
+    scene = Tets(cells=14, ellipsoid=[0.47, 0.53, 0.61])  # no lattice point lies right on it
     views = scene.render(sphere(1, 8), torch.ones(1, 3))
     smooth = scene.regularizers(views)
     scene.distances.data += 0.05 * torch.randn(scene.distances.shape, generator=torch.Generator().manual_seed(0))
     rough = scene.regularizers(views)
-    assert all(rough[name] > 1.5 * smooth[name] for name in ("laplacian", "normal_consistency")), (smooth, rough)
+    assert all(rough[name] > 1.1 * smooth[name] for name in ("laplacian", "normal_consistency")), (smooth, rough)
 
 
 def test_loose_pieces_cost_crossings() -> None:
