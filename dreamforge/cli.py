@@ -229,8 +229,10 @@ def _view(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    for name, what in LISTS[arguments.what]():
-        print(f"{name:14} {what}" if what else name)
+    rows = LISTS[arguments.what]()
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _recipes() -> list[tuple[str, str]]:
@@ -254,7 +256,7 @@ def _objectives() -> list[tuple[str, str]]:
         method = method_of(name)
         needs = ", ".join(need for need in NEEDS if need in method.needs)
         rows.append((name, method.evaluations, needs, summary(component)))
-    return [(name, f"{evaluations:23}{needs:26}{what}".rstrip()) for name, evaluations, needs, what in rows]
+    return rows
 
 
 def _words() -> list[tuple[str, str]]:

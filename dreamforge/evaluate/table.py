@@ -16,7 +16,7 @@ from dreamforge.cameras import orbit
 from dreamforge.evaluate import figures
 from dreamforge.evaluate.judge import truth
 from dreamforge.evaluate.methods import AROUND, GREY, Job, Result, as_json, asset_views
-from dreamforge.pictures import contact_sheet, png, to_uint8
+from dreamforge.pictures import contact_sheet, encoded, to_uint8
 from dreamforge.rendering.background import composite
 from dreamforge.runs import Run, write_atomic
 
@@ -142,4 +142,4 @@ def _contact_sheet(jobs: Sequence[Job], results: Sequence[Result]) -> bytes:
     draw = ImageDraw.Draw(page)
     for index, method in enumerate(methods):
         draw.text((6, (index + 0.45) * sheet.shape[1] / len(methods)), method, fill="black")
-    return png(np.asarray(page))
+    return encoded(np.asarray(page))
