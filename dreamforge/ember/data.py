@@ -1,0 +1,143 @@
+"""What ember learns from: captioned pictures of toy-world objects, each seen from four sides. Batch k depends on (seed, k)
+alone; worker processes render ahead of the training."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dreamforge.cameras import Cameras, cat
+from dreamforge.prompts import view_words
+from dreamforge.rng import generator
+from dreamforge.toyworld import Description, render_pairs
+from dreamforge.toyworld.descriptions import VIEWS
+
+
+@dataclass
+class Examples:
+    """N objects, each from V sides (a turn's equal parts apart); everything runs over the N*V pictures, object by object.
+
+    pixels: `[N*V,3,H,W]` uint8. said: what the caption of a picture says, its view word or none included.
+    """
+
+    views: int
+    pixels: Tensor
+    captions: list[str]
+    said: list[Description]
+    cameras: Cameras
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def pictures(self, device: torch.device) -> Tensor:
+        """`[N*V,3,H,W]` in [0,1]."""
+        return self.pixels.to(device).float() / 255
+
+    def object(self, index: int) -> Examples:
+        """One object's pictures."""
+        here = slice(index * self.views, (index + 1) * self.views)
+        return Examples(self.views, self.pixels[here], self.captions[here], self.said[here], self.cameras[here])
+
+    def words(self) -> list[list[str]]:
+        """The plain words for what each picture shows, its view among them."""
+        views = view_words(self.cameras)
+        return [_words(replace(said, view=view)) for said, view in zip(self.said, views, strict=True)]
+
+    def truth(self) -> Tensor:
+        """`[N*V,N*V]` bool: whether caption i is true of picture j (of the same description, and from the view it says)."""
+        things = [replace(said, view=None) for said in self.said]
+        numbers = {thing: i for i, thing in enumerate(dict.fromkeys(things))}
+        thing = torch.tensor([numbers[thing] for thing in things])
+        said = torch.tensor([VIEWS.index(said.view) if said.view else -1 for said in self.said])
+        seen = torch.tensor([VIEWS.index(view) for view in view_words(self.cameras)])
+        return (thing[:, None] == thing) & ((said[:, None] == seen) | (said[:, None] < 0))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Batches of `objects` objects from `views` sides in pictures of `size` pixels, the first `coarse` batches at half the
+    size.
+
+    reuse: how many times an object is shown on average, out of a pool of the latest `pool` objects; 1 shows each once.
+    workers: processes that render ahead (0: none, between the steps).
+    """
+
+    seed: int
+    objects: int
+    views: int
+    size: int
+    coarse: int = 0
+    reuse: int = 1
+    pool: int = 8192
+    workers: int = 0
+
+    @property
+    def fresh(self) -> int:
+        """Objects in a batch that were not shown before, on average."""
+        return max(1, self.objects // self.reuse)
+
+    def batches(self, first: int = 0) -> Iterator[Examples]:
+        """Batch `first` and those after it; which is the first makes no difference to any."""
+        depth = max(1, self.pool // self.fresh) if self.reuse > 1 else 1
+        kept: deque[Examples] = deque(maxlen=depth)
+        start = max(0, first - depth + 1)
+        ahead = {"prefetch_factor": 4, "multiprocessing_context": "spawn"} if self.workers else {}
+        items = DataLoader(
+            _Rendered(self), batch_size=None, sampler=range(start, 2**40), num_workers=self.workers,
+            worker_init_fn=_one_thread, **ahead,
+        )  # fmt: skip
+        for k, examples in enumerate(items, start):
+            if kept and kept[-1].pixels.shape != examples.pixels.shape:
+                kept.clear()
+            kept.append(examples)
+            if k >= first:
+                yield examples if self.reuse == 1 else self._drawn(kept, k)
+
+    def _drawn(self, kept: deque[Examples], k: int) -> Examples:
+        index = torch.randint(len(kept) * self.fresh, (self.objects,), generator=generator(self.seed, k, "pool"))
+        return _joined([kept[i // self.fresh].object(i % self.fresh) for i in index.tolist()])
+
+
+class _Rendered(Dataset):
+    """Item k: the objects that are new in batch k."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def __getitem__(self, k: int) -> Examples:
+        stream = self.stream
+        size = stream.size // 2 if k < stream.coarse else stream.size
+        seed = generator(stream.seed, k, "examples").initial_seed()
+        pairs = render_pairs(stream.fresh, seed, size, views=stream.views)
+        return Examples(stream.views, (pairs.pictures * 255).round().byte(), pairs.captions, pairs.descriptions, pairs.cameras)
+
+
+def _joined(parts: list[Examples]) -> Examples:
+    return Examples(
+        parts[0].views,
+        torch.cat([part.pixels for part in parts]),
+        [text for part in parts for text in part.captions],
+        [said for part in parts for said in part.said],
+        cat([part.cameras for part in parts]),
+    )
+
+
+def _words(value: object) -> list[str]:
+    """Every word in a description, however deep."""
+    if isinstance(value, str):
+        return value.split()
+    if isinstance(value, Description):
+        value = astuple(value)
+    return [word for part in value for word in _words(part)] if isinstance(value, tuple) else []
+
+
+def _one_thread(worker: int) -> None:
+    import numba
+
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)

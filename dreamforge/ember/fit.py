@@ -1,0 +1,197 @@
+"""The training loop of everything in ember: seeded, resumable to the bit, logged, and honest about the time left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from dreamforge.ember.data import Examples, Stream
+from dreamforge.errors import UserError
+from dreamforge.pictures import save_picture
+from dreamforge.rng import generator
+from dreamforge.runs import write_atomic
+
+SAVE_EVERY, SAY_EVERY, DRAW_EVERY = 180.0, 30.0, 900.0  # seconds
+WARMUP, LONGEST_AVERAGE = 100, 0.9995  # steps; the slowest decay of the weights' moving average
+
+Random = Callable[[str], torch.Generator]
+
+
+class Task(Protocol):
+    """Something to train.
+
+    model: the module whose parameters learn. views: sides from which each object is shown, one after the other. size:
+    pixels a side; coarse: pictures to see at half that size first. batch: pictures in a batch on a CPU; lr: of AdamW with
+    it. Larger batches take it times the root of their share, four times at most.
+    """
+
+    model: nn.Module
+    views: int
+    size: int
+    coarse: int
+    batch: int
+    lr: float
+
+    def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
+        """Scalars by name; "loss" is what descends. `random(purpose)` gives the step's generators."""
+        ...
+
+    def picture(self) -> Tensor:
+        """A contact sheet `[3,h,w]` of what it can do by now."""
+        ...
+
+    def write(self, folder: Path) -> None:
+        """The result in its standard format, below `folder`."""
+        ...
+
+
+@dataclass
+class Budget:
+    """How the machine is used. minutes, steps: when to stop, counting what earlier runs did. batch: times the task's."""
+
+    device: torch.device
+    batch: int
+    reuse: int
+    workers: int
+    minutes: float
+    steps: int = 2**40
+
+
+@dataclass
+class State:
+    """How far a training is: steps done, pictures seen, seconds spent."""
+
+    step: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+
+
+def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Callable[[str], None]) -> State:
+    """Train until the budget is spent, from the checkpoint `folder`/NAME.safetensors where there is one, then write.
+
+    Beside it: NAME.jsonl, a line of figures every few seconds, and NAME-<pictures>.png, what it could do by then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    task.model.to(budget.device).train()
+    average = {key: value.detach().clone() for key, value in task.model.named_parameters()}
+    optimizer = torch.optim.AdamW(task.model.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    checkpoint = folder / f"{name}.safetensors"
+    state = _restore(checkpoint, task.model, average, optimizer) if checkpoint.is_file() else State()
+    batch = budget.batch * task.batch
+    stream = Stream(
+        seed, batch // task.views, task.views, task.size, task.coarse // batch, budget.reuse, workers=budget.workers
+    )
+    lr = task.lr * min(4.0, budget.batch**0.5)
+    began, before, pictures_before = time.monotonic(), state.seconds, state.pictures
+    saved = said = drawn = began
+    done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
+    for examples in () if done else stream.batches(state.step):
+        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizer, lr, state.step)
+        decay = min(LONGEST_AVERAGE, (1 + state.step) / (10 + state.step))
+        torch._foreach_lerp_(list(average.values()), list(task.model.parameters()), 1 - decay)
+        state.step += 1
+        state.pictures += len(examples)
+        now = time.monotonic()
+        state.seconds = before + now - began
+        done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
+        if done or now - said > SAY_EVERY:
+            rate = (state.pictures - pictures_before) / (now - began)
+            _report(name, folder, state, losses, rate, budget, say)
+            said = now
+        if done or now - saved > SAVE_EVERY:
+            _save(checkpoint, task.model, average, optimizer, state)
+            saved = now
+        if done:
+            break
+        if now - drawn > DRAW_EVERY:
+            _show(name, task, folder, average, state)
+            drawn = now
+    with averaged(task.model, average):
+        task.write(folder)
+    say(f"{name}: {state.pictures:,} pictures in {state.seconds / 60:.1f} min; {_show(name, task, folder, average, state)}")
+    return state
+
+
+def _step(
+    task: Task, examples: Examples, random: Random, optimizer: torch.optim.Optimizer, lr: float, step: int
+) -> dict[str, Tensor]:
+    """One update; bf16 autocast where there is a GPU (it is some forty times slower than fp32 on common CPUs)."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * min(1.0, (1 + step) / WARMUP)
+    device = next(task.model.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        losses = task.losses(examples, random)
+    optimizer.zero_grad(set_to_none=True)
+    losses["loss"].backward()
+    nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+    optimizer.step()
+    return losses
+
+
+def _report(
+    name: str, folder: Path, state: State, losses: dict[str, Tensor], rate: float, budget: Budget,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    figures = {key: round(float(value), 5) for key, value in losses.items()}
+    if not all(map(torch.isfinite, losses.values())):
+        raise UserError(f"{name}: the loss is {figures['loss']} at step {state.step}; try another --seed")
+    with open(folder / f"{name}.jsonl", "a") as log:
+        log.write(json.dumps({**vars(state), "rate": round(rate, 2), **figures}) + "\n")
+    left = max(0.0, budget.minutes - state.seconds / 60)
+    shown = "  ".join(f"{key} {value:.3g}" for key, value in figures.items())
+    say(f"{name}  {state.pictures:,} pictures  {rate:.1f} a second  {shown}  {left:.1f} min left")
+
+
+def _show(name: str, task: Task, folder: Path, average: dict[str, Tensor], state: State) -> Path:
+    with averaged(task.model, average):
+        path = folder / f"{name}-{state.pictures:08d}.png"
+        save_picture(task.picture(), path)
+    return path
+
+
+@contextmanager
+def averaged(model: nn.Module, average: dict[str, Tensor]) -> Iterator[None]:
+    """Within, the model has its averaged weights and does not learn."""
+    own = {key: value.detach().clone() for key, value in model.named_parameters()}
+    model.load_state_dict(average, strict=False)
+    model.eval()
+    try:
+        yield
+    finally:
+        model.load_state_dict(own, strict=False)
+        model.train().requires_grad_(True)
+
+
+def _save(
+    path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, state: State
+) -> None:
+    tensors = {}
+    for key, value in model.named_parameters():
+        tensors |= {f"weights.{key}": value, f"average.{key}": average[key]}
+        tensors |= {f"{slot}.{key}": tensor for slot, tensor in optimizer.state[value].items()}
+    content = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    write_atomic(path, save(content, {"state": json.dumps(vars(state))}))
+
+
+def _restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> State:
+    with safe_open(path, "pt") as file:
+        keys = set(file.keys())
+        for key, value in model.named_parameters():
+            if f"weights.{key}" not in keys or tuple(file.get_slice(f"weights.{key}").get_shape()) != value.shape:
+                raise UserError(f"{path} is of another architecture; move it away to begin afresh")
+            value.data.copy_(file.get_tensor(f"weights.{key}"))
+            average[key].copy_(file.get_tensor(f"average.{key}"))
+            slots = {slot: file.get_tensor(f"{slot}.{key}") for slot in ("step", "exp_avg", "exp_avg_sq")}
+            optimizer.state[value] = {slot: tensor.to(value.device) for slot, tensor in slots.items()}
+        return State(**json.loads(file.metadata()["state"]))

@@ -1,0 +1,119 @@
+"""The architectures: stock classes of diffusers and transformers, so that their own loaders read what is trained here.
+
+Latent diffusion at an eighth of the picture's size, since that is what trains and distils fastest on a CPU: a prediction
+costs 0.9 GMAC for a 128-pixel picture, 10M parameters. The text reaches the UNet twice, by cross-attention and pooled, as
+a part of the time embedding that scales and shifts every layer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dreamforge.ember.sampling import CLIP
+from dreamforge.ember.tokenizer import LENGTH, every_word, make_tokenizer
+from dreamforge.priors.diffusers import WORDS_FILE
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+
+FACTOR, LATENT_CHANNELS, TEXT_WIDTH, CAMERA_WIDTH, IMAGE_TOKENS = 8, 8, 128, 16, 4
+
+def tokenizer() -> CLIPTokenizer:
+    """Of every word there is in the toy world."""
+    return make_tokenizer(every_word())
+
+
+def autoencoder(width: int = 32) -> AutoencoderTiny:
+    """TAESD's architecture at half its width: 8 channels at an eighth of the size. Convolutions alone."""
+    from diffusers import AutoencoderTiny
+
+    return AutoencoderTiny(
+        latent_channels=LATENT_CHANNELS,
+        encoder_block_out_channels=(width,) * 4, num_encoder_blocks=(0, 1, 2, 2),
+        decoder_block_out_channels=(width,) * 4, num_decoder_blocks=(2, 2, 1, 1),
+    )  # fmt: skip
+
+
+def text_config(tokens: CLIPTokenizer, width: int = TEXT_WIDTH, layers: int = 3) -> dict[str, int]:
+    """A small CLIP text model's configuration."""
+    return {
+        "vocab_size": len(tokens), "hidden_size": width, "intermediate_size": 4 * width, "num_hidden_layers": layers,
+        "num_attention_heads": width // 32, "max_position_embeddings": LENGTH, "projection_dim": width,
+        "bos_token_id": tokens.bos_token_id, "eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id,
+    }  # fmt: skip
+
+
+def text_encoder(tokens: CLIPTokenizer) -> CLIPTextModel:
+    """Ember's own text encoder, trained along with its UNet."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(CLIPTextConfig(**text_config(tokens)))
+
+
+def clip(tokens: CLIPTokenizer, width: int = 128, layers: int = 6) -> CLIPModel:
+    """A dual encoder of 2M parameters for 64-pixel pictures."""
+    from transformers import CLIPConfig, CLIPModel
+
+    vision = {
+        "hidden_size": width, "intermediate_size": 4 * width, "num_hidden_layers": layers, "image_size": 64,
+        "num_attention_heads": width // 32, "patch_size": 8, "projection_dim": TEXT_WIDTH,
+    }  # fmt: skip
+    return CLIPModel(CLIPConfig(text_config=text_config(tokens), vision_config=vision, projection_dim=TEXT_WIDTH))
+
+
+def unet(size: int, widths: tuple[int, ...] = (96, 192), cameras: bool = False) -> UNet2DConditionModel:
+    """size: of the latents. cameras: with an embedding of the camera's 16 numbers (ember-mv), which begins at zero."""
+    from diffusers import UNet2DConditionModel
+    from torch.nn.init import zeros_
+
+    network = UNet2DConditionModel(
+        sample_size=size, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
+        block_out_channels=widths, layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D",) * len(widths), up_block_types=("CrossAttnUpBlock2D",) * len(widths),
+        attention_head_dim=4,  # of heads, whatever the name says
+        cross_attention_dim=TEXT_WIDTH, addition_embed_type="text", addition_embed_type_num_heads=4,
+        resnet_time_scale_shift="scale_shift",
+        **({"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA_WIDTH} if cameras else {}),
+    )  # fmt: skip
+    if cameras:
+        zeros_(network.class_embedding.linear_2.weight)
+        zeros_(network.class_embedding.linear_2.bias)
+    return network
+
+
+def scheduler() -> DDIMScheduler:
+    """A cosine schedule with v-prediction. Its last alpha is 5e-5: zero terminal SNR in effect, and never 0/0."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        num_train_timesteps=1000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction",
+        timestep_spacing="trailing", clip_sample=True, clip_sample_range=CLIP,
+    )  # fmt: skip
+
+
+def pipeline(network: UNet2DConditionModel, text: CLIPTextModel, vae: AutoencoderTiny) -> StableDiffusionPipeline:
+    """The parts as diffusers' own pipeline."""
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline(
+        vae=vae, text_encoder=text, tokenizer=tokenizer(), unet=network, scheduler=scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def save_pipeline(pipe: StableDiffusionPipeline, folder: Path) -> None:
+    """The standard folder in half precision, and the words it knows."""
+    import torch
+
+    parts = {name: getattr(pipe, name) for name in ("unet", "text_encoder", "vae")}
+    dtypes = {name: part.dtype for name, part in parts.items()}
+    for part in parts.values():
+        part.to(torch.float16)
+    pipe.save_pretrained(folder, safe_serialization=True)
+    for name, part in parts.items():
+        part.to(dtypes[name])
+    (folder / WORDS_FILE).write_text("\n".join(every_word()) + "\n")

@@ -1,0 +1,89 @@
+"""Ember-clip: a dual encoder, the judge of pictures. Its data and seeds are its own; ember is not trained with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dreamforge.ember import networks
+from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
+from dreamforge.ember.data import Examples
+from dreamforge.ember.fit import Random
+from dreamforge.ember.tokenizer import every_word
+from dreamforge.pictures import contact_sheet
+from dreamforge.priors.diffusers import WORDS_FILE
+from dreamforge.toyworld import render_pairs
+
+
+class ClipTask:
+    """Writes ember-clip/.
+
+    The contrastive loss of CLIP, in which a caption's targets are all pictures of which it is true. While it trains, a
+    linear head names the words of each picture too: that teaches the vision tower faster than contrast alone, and goes.
+    """
+
+    views, size, coarse, batch, lr = 1, 64, 0, 64, 1e-3
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.tokenizer, self.known = networks.tokenizer(), {word: i for i, word in enumerate(every_word())}
+        clip = networks.clip(self.tokenizer)
+        naming = nn.Linear(clip.config.vision_config.hidden_size, len(self.known))
+        self.model = nn.ModuleDict({"clip": clip, "naming": naming})
+
+    def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
+        """"top1": how often the caption nearest to a picture is true of it, within the batch."""
+        clip, device = self.model["clip"], self.model["clip"].device
+        pixels = normalized(examples.pictures(device), clip.config.vision_config.image_size)
+        seen = clip.vision_model(pixel_values=pixels).pooler_output
+        images = nn.functional.normalize(clip.visual_projection(seen), dim=-1)
+        scores = clip.logit_scale.exp().clamp(max=100) * self._texts(examples.captions) @ images.T  # [captions,pictures]
+        true = examples.truth().to(device)
+        contrast = 0.5 * (_contrast(scores, true) + _contrast(scores.T, true.T))
+        named = torch.zeros(len(examples), len(self.known))
+        for row, words in zip(named, examples.words(), strict=True):
+            row[[self.known[word] for word in words if word in self.known]] = 1
+        naming = nn.functional.binary_cross_entropy_with_logits(self.model["naming"](seen).float(), named.to(device))
+        return {
+            "loss": contrast + 20 * naming,
+            "contrast": contrast.detach(),
+            "naming": naming.detach(),
+            "top1": true.T.gather(1, scores.argmax(0)[:, None]).float().mean(),
+        }
+
+    def _texts(self, captions: list[str]) -> Tensor:
+        clip = self.model["clip"]
+        tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        pooled = clip.text_model(input_ids=tokens.to(clip.device)).pooler_output
+        return nn.functional.normalize(clip.text_projection(pooled), dim=-1)
+
+    @torch.no_grad()
+    def picture(self) -> Tensor:
+        """Pictures never seen: each column's first, then the three it takes for the likest of 64."""
+        pictures = render_pairs(64, seed=1, size=self.size).pictures.to(self.model["clip"].device)
+        clip = self.model["clip"]
+        seen = clip.vision_model(pixel_values=normalized(pictures, clip.config.vision_config.image_size))
+        images = nn.functional.normalize(clip.visual_projection(seen.pooler_output), dim=-1)
+        likest = (images[:8] @ images.T).topk(4, dim=1).indices  # itself first
+        return contact_sheet(pictures[likest.T.flatten()], 8)
+
+    def write(self, folder: Path) -> None:
+        """The `CLIPModel` folder in half precision, with tokenizer, picture processor and words."""
+        from transformers import CLIPImageProcessor
+
+        out, clip = folder / "ember-clip", self.model["clip"]
+        size = clip.config.vision_config.image_size
+        clip.half().save_pretrained(out)
+        clip.float()
+        self.tokenizer.save_pretrained(out)
+        CLIPImageProcessor(
+            size={"shortest_edge": size}, crop_size={"height": size, "width": size}, image_mean=OPENAI_MEAN, image_std=OPENAI_STD
+        ).save_pretrained(out)
+        (out / WORDS_FILE).write_text("\n".join(every_word()) + "\n")
+
+
+def _contrast(scores: Tensor, true: Tensor) -> Tensor:
+    """Cross-entropy of each row against its true columns, alike."""
+    target = true.float() / true.sum(1, keepdim=True)
+    return -(target * scores.float().log_softmax(1)).sum(1).mean()

@@ -1,0 +1,119 @@
+"""Ember: the UNet and its text encoder, trained together from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dreamforge.ember import networks
+from dreamforge.ember.data import Examples
+from dreamforge.ember.fit import Random
+from dreamforge.errors import UserError
+from dreamforge.ember.sampling import pictures
+from dreamforge.pictures import contact_sheet
+from dreamforge.priors.diffusers import Diffusers
+from dreamforge.priors.noise import NoiseProcess
+
+UNCAPTIONED, SNR_CAP = 0.12, 5.0
+PROMPTS = (
+    "a red car, front view", "a corgi in a top hat", "a blue duck", "a green cactus", "a purple castle", "a teapot, side view",
+    "an orange cat wearing a scarf", "a pink airplane", "a yellow chair, back view", "a penguin", "a brown guitar", "a donut",
+)  # fmt: skip
+
+
+class UnetTask:
+    """Writes ember/: half-sized pictures first, since what things are is cheaper to learn there."""
+
+    views, size, coarse, batch, lr = 4, 128, 60_000, 32, 5e-4
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.vae = part(folder, "vae", "AutoencoderTiny", device)
+        self.tokenizer = networks.tokenizer()
+        self.noise = noise(device)
+        network = networks.unet(self.size // networks.FACTOR).to(memory_format=torch.channels_last)
+        self.model = nn.ModuleDict({"unet": network, "text": networks.text_encoder(self.tokenizer)})
+        self.latent_size = self.size // networks.FACTOR
+
+    def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
+        """The error of the predicted velocity; one caption in eight is left out."""
+        z = latents(self.vae, examples)
+        self.latent_size = z.shape[-1]
+        left_out = torch.rand(len(z), generator=random("captions")) < UNCAPTIONED
+        texts = ["" if out else text for out, text in zip(left_out.tolist(), examples.captions, strict=True)]
+        hidden = embed(self.model["text"], self.tokenizer, texts)
+        return velocity_losses(self.noise, z, random, lambda z_t, t: self.model["unet"](z_t, t, hidden).sample)
+
+    def picture(self) -> Tensor:
+        """Samples at guidance 5."""
+        return contact_sheet(pictures(Diffusers.of(self._pipeline(), self.vae.device), PROMPTS), 6)
+
+    def write(self, folder: Path) -> None:
+        """The folder of a `StableDiffusionPipeline`."""
+        networks.save_pipeline(self._pipeline(), folder / "ember")
+
+    def _pipeline(self) -> Any:
+        """Its size is that of the pictures it saw last."""
+        self.model["unet"].register_to_config(sample_size=self.latent_size)
+        return networks.pipeline(self.model["unet"], self.model["text"], self.vae)
+
+
+def part(folder: Path, name: str, kind: str, device: torch.device) -> nn.Module:
+    """A frozen part that an earlier training wrote."""
+    import diffusers
+    import transformers
+
+    if not (folder / name / "config.json").is_file():
+        raise UserError(f"{folder / name} is not there yet; train it first (`dreamforge ember train` does all in order)")
+    factory = getattr(diffusers, kind, None) or getattr(transformers, kind)
+    return factory.from_pretrained(folder / name, local_files_only=True).float().to(device).eval().requires_grad_(False)
+
+
+def noise(device: torch.device) -> NoiseProcess:
+    """Ember's schedule."""
+    return NoiseProcess.variance_preserving(networks.scheduler().alphas_cumprod.to(device), "v_prediction")
+
+
+@torch.no_grad()
+def latents(vae: nn.Module, examples: Examples) -> Tensor:
+    """`[4N,C,h,w]`, channels last."""
+    return vae.encode(2 * examples.pictures(vae.device) - 1).latents.float().contiguous(memory_format=torch.channels_last)
+
+
+def embed(text_encoder: nn.Module, tokenizer: Any, texts: Sequence[str]) -> Tensor:
+    """Hidden states `[B,L,D]`."""
+    tokens = tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
+    return text_encoder(tokens.input_ids.to(text_encoder.device))[0]
+
+
+def velocity_losses(
+    process: NoiseProcess,
+    z: Tensor,
+    random: Random,
+    predict: Callable[[Tensor, Tensor], Tensor],
+    t: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Mean squared error of v = alpha eps - sigma z, weighted by min(1, (c + 1) / (SNR + 1)).
+
+    In terms of z that is min(SNR + 1, c + 1): "min-SNR" (arXiv 2303.09556) with weight 1 kept at high noise, where
+    min(SNR, c) would go to zero and with it all that decides what a picture shows. t: `[B]`; by default spread evenly.
+    """
+    if t is None:
+        t = timesteps(len(z), random, process.steps)
+    t = t.to(z.device)
+    eps = torch.randn(z.shape, generator=random("noise")).to(z)
+    alpha, sigma = process.alpha_sigma(t, z)
+    target = alpha * eps - sigma * z
+    error = (predict(process.add(z, eps, t), t).float() - target).square().mean((1, 2, 3))
+    weight = ((SNR_CAP + 1) * sigma.square()).clamp(max=1).flatten()  # 1 / (SNR + 1) = sigma²
+    return {"loss": (weight * error).mean(), "v": error.mean().detach()}
+
+
+def timesteps(count: int, random: Random, steps: int) -> Tensor:
+    """`[count]` timesteps, one in each of as many equal parts of the range, in random order."""
+    draws = torch.rand(count, generator=random("timesteps"))
+    order = torch.randperm(count, generator=random("order"))
+    return ((order + draws) / count * steps).long()

@@ -1,0 +1,67 @@
+"""The autoencoder: pictures to latents of zero mean and unit deviation, smooth enough to diffuse and to distil through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dreamforge.ember import networks
+from dreamforge.ember.data import Examples
+from dreamforge.ember.fit import Random
+from dreamforge.pictures import contact_sheet
+from dreamforge.toyworld import render_pairs
+
+LATENT_NOISE, MOMENTS = 0.1, 0.02
+
+
+class VaeTask:
+    """Writes vae/.
+
+    Learns on crops of 64 pixels and on whole pictures of that size in turn: convolutions do not know the difference, and
+    the model serves both sizes.
+    """
+
+    views, size, coarse, batch, lr = 2, 128, 0, 8, 1e-3
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.model = networks.autoencoder()
+
+    def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
+        """Absolute and squared error, and the error of differences between neighbours (edges), of what is decoded
+        from latents with a little noise; and how far the latents' moments are from 0 and 1."""
+        device = self.model.device
+        pictures = 2 * _halved(examples.pictures(device), random("crop")) - 1
+        z = self.model.encode(pictures).latents
+        shaken = z + LATENT_NOISE * torch.randn(z.shape, generator=random("noise")).to(device)
+        decoded = self.model.decode(shaken).sample
+        error = (decoded - pictures).float()
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        mean, variance = z.float().mean((0, 2, 3)), z.float().var((0, 2, 3))
+        moments = mean.square().mean() + (variance - 1).square().mean()
+        mse = error.square().mean()
+        return {
+            "loss": error.abs().mean() + 2 * mse + edges + MOMENTS * moments,
+            "psnr": -10 * torch.log10(mse.detach() / 4),
+            "moments": moments.detach(),
+        }
+
+    @torch.no_grad()
+    def picture(self) -> Tensor:
+        """Pictures never seen, above what comes back."""
+        pictures = render_pairs(8, seed=1, size=self.size).pictures.to(self.model.device)
+        back = self.model.decode(self.model.encode(2 * pictures - 1).latents).sample
+        return contact_sheet(torch.cat([pictures, 0.5 * back + 0.5]).clamp(0, 1), 8)
+
+    def write(self, folder: Path) -> None:
+        """In single precision: the pipelines that hold it are saved in half."""
+        self.model.save_pretrained(folder / "vae")
+
+
+def _halved(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """Half the pictures cropped at random to half their sides, the others shrunk to it."""
+    half = pictures.shape[-1] // 2
+    y, x = torch.randint(half + 1, (2,), generator=random).tolist()
+    shrunk = torch.nn.functional.avg_pool2d(pictures[1::2], 2)
+    return torch.cat([pictures[::2, :, y : y + half, x : x + half], shrunk])
