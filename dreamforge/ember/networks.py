@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dreamforge.ember.sampling import CLIP
 from dreamforge.ember.tokenizer import LENGTH, every_word, make_tokenizer
 from dreamforge.priors.diffusers import WORDS_FILE
 
@@ -89,7 +88,7 @@ def scheduler() -> DDIMScheduler:
 
     return DDIMScheduler(
         num_train_timesteps=1000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction",
-        timestep_spacing="trailing", clip_sample=True, clip_sample_range=CLIP,
+        timestep_spacing="trailing", clip_sample=False, steps_offset=1,
     )  # fmt: skip
 
 
