@@ -95,6 +95,22 @@ def build(kind: str, name: str, options: dict[str, Any], where: str, **supplied:
     return factory(**options, **{key: value for key, value in supplied.items() if key in takes})
 
 
+def preset(component: type, about: str, **defaults: Any) -> Callable[..., Any]:
+    """A component with other defaults, for a table to name; `about` is its docstring."""
+
+    def make(**options: Any) -> Any:
+        return component(**{**defaults, **options})
+
+    own = inspect.signature(component)
+    changed = [own.parameters[name].replace(default=value) for name, value in defaults.items()]
+    make.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=({**own.parameters, **{parameter.name: parameter for parameter in changed}}).values()
+    )
+    make.__annotations__ = typing.get_type_hints(component.__init__, include_extras=True)
+    make.__doc__ = about
+    return make
+
+
 def summary(component: Callable[..., Any]) -> str:
     """The first sentence of a component's docstring, on one line."""
     return " ".join((inspect.getdoc(component) or "").split("\n\n")[0].split())

@@ -31,10 +31,12 @@ def shipped(name: str) -> Path:
 
 
 def quiet_libraries() -> None:
-    """No notes and progress bars of diffusers and transformers on the terminal; errors still show."""
-    import diffusers.utils.logging
-    import transformers.utils.logging
-
+    """No notes and progress bars of diffusers and transformers on the terminal; UserError where they are not installed."""
+    try:
+        import diffusers.utils.logging
+        import transformers.utils.logging
+    except ImportError as error:
+        raise UserError("this needs extra packages: pip install 'dreamforge3d[diffusers]'") from error
     for logging in (diffusers.utils.logging, transformers.utils.logging):
         logging.set_verbosity_error()
         logging.disable_progress_bar()

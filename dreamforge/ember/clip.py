@@ -24,11 +24,9 @@ class ClipScorer:
     """
 
     def __init__(self, folder: str | Path | None = None, device: torch.device | str = "cpu") -> None:
-        try:
-            from transformers import CLIPModel, CLIPTokenizer
-        except ImportError as error:
-            raise UserError("CLIP scores need extra packages: pip install 'dreamforge3d[diffusers]'") from error
         quiet_libraries()
+        from transformers import CLIPModel, CLIPTokenizer
+
         path = shipped("ember-clip") if folder is None else Path(folder).expanduser()
         if not (path / "config.json").is_file():
             raise UserError(f"{path} holds no config.json; give a CLIP model's folder")

@@ -143,7 +143,7 @@ def _report(
     name: str, folder: Path, state: State, losses: dict[str, Tensor], rate: float, budget: Budget,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    figures = {key: round(float(value), 5) for key, value in losses.items()}
+    figures = {key: round(value.item(), 5) for key, value in losses.items()}
     if not all(map(torch.isfinite, losses.values())):
         raise UserError(f"{name}: the loss is {figures['loss']} at step {state.step}; try another --seed")
     with open(folder / f"{name}.jsonl", "a") as log:

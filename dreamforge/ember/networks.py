@@ -27,12 +27,21 @@ def tokenizer() -> CLIPTokenizer:
 def autoencoder(width: int = 32) -> AutoencoderTiny:
     """TAESD's architecture at half its width: 8 channels at an eighth of the size. Convolutions alone."""
     from diffusers import AutoencoderTiny
+    from torch.nn import Conv2d
+    from torch.nn.init import kaiming_normal_, zeros_
 
-    return AutoencoderTiny(
+    network = AutoencoderTiny(
         latent_channels=LATENT_CHANNELS,
         encoder_block_out_channels=(width,) * 4, num_encoder_blocks=(0, 1, 2, 2),
         decoder_block_out_channels=(width,) * 4, num_decoder_blocks=(2, 2, 1, 1),
     )  # fmt: skip
+    for name, layer in network.named_modules():
+        if isinstance(layer, Conv2d):  # nothing normalizes here: with torch's own first weights the signal dies away
+            kaiming_normal_(layer.weight, nonlinearity="relu")
+            layer.weight.data *= 0.1 if name.endswith("conv.4") else 1.0  # a block's last: it begins as nothing much
+            if layer.bias is not None:
+                zeros_(layer.bias)
+    return network
 
 
 def text_config(tokens: CLIPTokenizer, width: int = TEXT_WIDTH, layers: int = 3) -> dict[str, int]:

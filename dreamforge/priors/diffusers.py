@@ -161,13 +161,9 @@ def _folder(model: str) -> Path | None:
 
 
 def _load(model: str, folder: Path | None, dtype: torch.dtype) -> Any:
-    try:
-        from diffusers import DiffusionPipeline
-    except ImportError as error:
-        raise UserError(
-            "the diffusers prior needs extra packages: pip install 'dreamforge3d[diffusers]'"
-        ) from error
     quiet_libraries()
+    from diffusers import DiffusionPipeline
+
     options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     known = _index_keys(folder) if folder else options
     try:

@@ -16,6 +16,9 @@ from dreamforge.pictures import contact_sheet
 from dreamforge.priors.diffusers import WORDS_FILE
 from dreamforge.toyworld import render_pairs
 
+NAMING = 100.0
+"""Weight of the words' mean cross-entropy: about a half of each word's own."""
+
 
 class ClipTask:
     """Writes ember-clip/.
@@ -24,7 +27,7 @@ class ClipTask:
     linear head names the words of each picture too: that teaches the vision tower faster than contrast alone, and goes.
     """
 
-    views, size, coarse, batch, lr = 1, 64, 0, 64, 1e-3
+    views, size, coarse, batch, lr = 2, 64, 0, 64, 1e-3
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.tokenizer, self.known = networks.tokenizer(), {word: i for i, word in enumerate(every_word())}
@@ -46,7 +49,7 @@ class ClipTask:
             row[[self.known[word] for word in words if word in self.known]] = 1
         naming = nn.functional.binary_cross_entropy_with_logits(self.model["naming"](seen).float(), named.to(device))
         return {
-            "loss": contrast + 20 * naming,
+            "loss": contrast + NAMING * naming,
             "contrast": contrast.detach(),
             "naming": naming.detach(),
             "top1": true.T.gather(1, scores.argmax(0)[:, None]).float().mean(),

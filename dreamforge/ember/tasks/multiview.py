@@ -30,7 +30,9 @@ class MultiviewTask:
         single = part(folder, "ember/unet", "UNet2DConditionModel", device)
         self.tokenizer, self.noise = networks.tokenizer(), noise(device)
         self.size = single.config.sample_size * networks.FACTOR
-        self.model = networks.unet(single.config.sample_size, single.config.block_out_channels, cameras=True)
+        self.model = networks.unet(
+            single.config.sample_size, widths=tuple(single.config.block_out_channels), cameras=True
+        )
         self.model.load_state_dict(single.state_dict(), strict=False)
         self.model.to(memory_format=torch.channels_last)
         join_views(self.model, VIEWS)

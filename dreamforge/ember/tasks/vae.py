@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dreamforge.ember import networks
 from dreamforge.ember.data import Examples
@@ -13,7 +13,7 @@ from dreamforge.ember.fit import Random
 from dreamforge.pictures import contact_sheet
 from dreamforge.toyworld import render_pairs
 
-LATENT_NOISE, MOMENTS = 0.1, 0.02
+LATENT_NOISE, MOMENTS = 0.05, 0.1
 
 
 class VaeTask:
@@ -27,6 +27,7 @@ class VaeTask:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.model = networks.autoencoder()
+        _standardize(self.model, 2 * render_pairs(8, seed=0, size=64).pictures - 1)
 
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
         """Absolute and squared error, and the error of differences between neighbours (edges), of what is decoded
@@ -65,3 +66,12 @@ def _halved(pictures: Tensor, random: torch.Generator) -> Tensor:
     y, x = torch.randint(half + 1, (2,), generator=random).tolist()
     shrunk = torch.nn.functional.avg_pool2d(pictures[1::2], 2)
     return torch.cat([pictures[::2, :, y : y + half, x : x + half], shrunk])
+
+
+@torch.no_grad()
+def _standardize(model: nn.Module, pictures: Tensor) -> None:
+    """Scale the encoder's last layer so that latents begin at mean 0 and deviation 1: the noise would drown fainter ones."""
+    z, last = model.encode(pictures).latents, model.encoder.layers[-1]
+    mean, std = z.mean((0, 2, 3)), z.std((0, 2, 3))
+    last.weight /= std[:, None, None, None]
+    last.bias.copy_((last.bias - mean) / std)

@@ -1,0 +1,81 @@
+"""Words that survive the tokenizer, and batches that depend on nothing but their number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from dreamforge.ember.data import Examples, Stream
+from dreamforge.ember.networks import tokenizer
+from dreamforge.ember.tokenizer import LENGTH, every_word
+from dreamforge.toyworld import caption, draw
+from dreamforge.toyworld.descriptions import VIEWS
+
+tokens = tokenizer()
+
+
+def test_every_word_is_one_token_whatever_touches_it() -> None:
+    words = every_word()
+    assert {"corgi", "scarf", "view", "wooden", "hot"} <= set(words)
+    for word in words:
+        for text in (word, f"{word},", word.upper()):
+            assert tokens.tokenize(text)[0] == f"{word}</w>"
+    ids = [tokens.convert_tokens_to_ids(f"{word}</w>") for word in words]
+    assert len(set(ids)) == len(words)
+
+
+def test_captions_come_back_from_the_tokenizer_word_for_word() -> None:
+    rng = np.random.default_rng(0)
+    lengths = []
+    for _ in range(400):
+        said = caption(replace(draw(rng), view=str(rng.choice(VIEWS))), rng)
+        ids = tokens(said, padding="max_length", truncation=True).input_ids
+        lengths.append(len(tokens(said).input_ids))
+        spoken = re.findall(r"[a-z]+|\d|[^\sa-z\d]", said.lower())
+        assert tokens.decode(ids, skip_special_tokens=True).split() == spoken
+        assert "<|endoftext|>" not in tokens.tokenize(said)  # unknown pieces become that
+    assert max(lengths) <= LENGTH
+
+
+def same(a: Examples, b: Examples) -> bool:
+    return torch.equal(a.pixels, b.pixels) and a.captions == b.captions and torch.equal(a.cameras.c2w, b.cameras.c2w)
+
+
+@pytest.mark.parametrize("reuse", [1, 2])
+def test_a_batch_is_the_same_wherever_the_stream_begins(reuse: int) -> None:
+    stream = Stream(seed=3, objects=2, views=2, size=16, coarse=1, reuse=reuse, pool=2)
+    begun = [batch for batch, _ in zip(stream.batches(), range(5), strict=False)]
+    for first in (1, 4):
+        assert same(next(stream.batches(first)), begun[first])
+    assert [batch.pixels.shape[-1] for batch in begun] == [8, 16, 16, 16, 16]
+    assert not same(begun[2], begun[3])
+    assert all(len(batch) == 4 for batch in begun)
+
+
+def test_workers_render_the_same_batches() -> None:
+    alone, helped = Stream(seed=1, objects=2, views=1, size=16), Stream(seed=1, objects=2, views=1, size=16, workers=1)
+    ahead = helped.batches()
+    for batch, other in zip(alone.batches(), [next(ahead), next(ahead)], strict=False):
+        assert same(batch, other)
+
+
+def test_truth_says_which_caption_fits_which_picture() -> None:
+    batch = next(Stream(seed=0, objects=8, views=4, size=8).batches())
+    truth = batch.truth()
+    assert truth.diagonal().all()
+    for i in range(len(batch)):
+        for j in range(len(batch)):
+            alike = replace(batch.said[i], view=None) == replace(batch.said[j], view=None)
+            if not alike:
+                assert not truth[i, j]
+            elif batch.said[i].view is None:
+                assert truth[i, j]
+            else:
+                assert truth[i, j] == (batch.said[i].view in batch.words()[j])
+    assert 0 < (truth.sum(1) > 1).sum()
