@@ -114,14 +114,16 @@ def pipeline(network: UNet2DConditionModel, text: CLIPTextModel, vae: Autoencode
 
 
 def save_pipeline(pipe: StableDiffusionPipeline, folder: Path) -> None:
-    """The standard folder in half precision, and the words it knows."""
+    """The standard folder in half precision, and the words it knows.
+
+    The text encoder stays in single, since transformers loads what is on disk where diffusers converts: with halves on both
+    sides a plain `from_pretrained(folder)` would not run.
+    """
     import torch
 
-    parts = {name: getattr(pipe, name) for name in ("unet", "text_encoder", "vae")}
-    dtypes = {name: part.dtype for name, part in parts.items()}
-    for part in parts.values():
+    for part in (pipe.unet, pipe.vae):
         part.to(torch.float16)
     pipe.save_pretrained(folder, safe_serialization=True)
-    for name, part in parts.items():
-        part.to(dtypes[name])
+    for part in (pipe.unet, pipe.vae):
+        part.to(torch.float32)
     (folder / WORDS_FILE).write_text("\n".join(every_word()) + "\n")

@@ -11,7 +11,7 @@ import torch
 
 from dreamforge.ember import quiet_libraries
 from dreamforge.ember.clip import ClipScorer
-from dreamforge.ember.evaluate import drawn_by, evaluate, ground_truth
+from dreamforge.ember.evaluate import Figures, drawn_by, evaluate, ground_truth
 from dreamforge.ember.evaluate import prompts as choose_prompts
 from dreamforge.ember.fit import Budget, fit
 from dreamforge.ember.sampling import pictures
@@ -73,12 +73,16 @@ def judged(
     judge: str | None = None, output: str | None = None, model: str = "ember", guidance: float = 5.0, steps: int = 20,
     seed: int = 0,
 ) -> Iterator[str]:  # fmt: skip
-    """Lines that compare a model with the toy world itself; samples of 32 prompts into `output`."""
-    prior, scorer = Diffusers(model=model), ClipScorer(judge)
+    """Lines of figures, the toy world's own first and then a model's; samples of 32 prompts into `output`."""
+    scorer = ClipScorer(judge)
     yield f"{'':14}{'retrieval':>10}{'held out':>10}{'views':>10}{'spread':>10}"
-    for name, draw in (("ground truth", ground_truth(prior.size)), (model, drawn_by(prior, guidance, steps))):
-        figures = evaluate(draw, scorer, seed)
-        yield f"{name:14}" + "".join(f"{value:10.3f}" for value in astuple(figures))
+    yield _row("ground truth", evaluate(ground_truth(scorer.size), scorer, seed))
+    prior = Diffusers(model=model)
+    yield _row(model, evaluate(drawn_by(prior, guidance, steps), scorer, seed))
     if output:
         texts = [*choose_prompts(24, seed, held_out=False), *choose_prompts(8, seed, held_out=True)]
         save_picture(contact_sheet(pictures(prior, texts, guidance=guidance, steps=steps, seed=seed), 8), Path(output))
+
+
+def _row(name: str, figures: Figures) -> str:
+    return f"{name:14}" + "".join(f"{value:10.3f}" for value in astuple(figures))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +19,17 @@ from dreamforge.ember.tasks import TASKS, adapter, multiview, unet
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only wait for a second thread, on a busy machine for long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with everything that `dreamforge ember train` writes."""
     with pytest.MonkeyPatch.context() as patch:
         shrink(patch)

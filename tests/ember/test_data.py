@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +30,12 @@ def test_every_word_is_one_token_whatever_touches_it() -> None:
             assert tokens.tokenize(text)[0] == f"{word}</w>"
     ids = [tokens.convert_tokens_to_ids(f"{word}</w>") for word in words]
     assert len(set(ids)) == len(words)
+
+
+def test_every_process_makes_the_same_tokens() -> None:
+    code = "from dreamforge.ember.networks import tokenizer; print(sorted(tokenizer().get_vocab().items(), key=str))"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.strip() == str(sorted(tokens.get_vocab().items(), key=str))
 
 
 def test_captions_come_back_from_the_tokenizer_word_for_word() -> None:
