@@ -150,17 +150,6 @@ def test_bytes_are_the_same_every_time(exported: Exported, tmp_path: Path) -> No
     assert again.paths[0].read_bytes() == exported.paths[0].read_bytes()
 
 
-def test_textures_of_many_faces_fall_back_to_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamforge.export.atlas.MOST_CHART_FACES", 100)
-    mesh = unwrap(figure(), 2048)
-    assert mesh.uv.min() >= 0 and mesh.uv.max() <= 1
-    corner = mesh.uv[mesh.faces] * 2048
-    one, other = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    area = np.abs(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]) / 2
-    assert area.min() > 4  # every face has texels of its own, and they fit: the sum cannot exceed the picture
-    assert area.sum() < 2048**2
-
-
 def test_axes_are_right_and_coloured_everywhere(tmp_path: Path) -> None:
     """Red to +x, green to +y, blue to +z, each twice as long as the one before: by trimesh and by glTF-Transform."""
     for form in MESHES:
