@@ -11,6 +11,7 @@ from dreamforge.errors import UserError
 
 FLOATER = 0.005  # share of the largest part's area below which a part is dropped: an eye is kept, a speck is not
 SMOOTHING_STEPS = 6  # of Taubin's filter: takes off the marching-cubes steps, keeps the volume
+COURSES = (7, 5, 4, 6)  # of decimation: how fast the error it allows grows; the first is the usual one
 
 
 def clean(mesh: Mesh, faces: int) -> Mesh:
@@ -21,19 +22,16 @@ def clean(mesh: Mesh, faces: int) -> Mesh:
     """
     shape = trimesh.Trimesh(mesh.vertices.astype(np.float64), mesh.faces, process=False)
     shape.merge_vertices(merge_tex=True, merge_norm=True)
+    shape.update_faces(np.diff(np.sort(shape.faces)).all(axis=1))  # slivers stay: without them there is a slit
+    shape.update_faces(shape.unique_faces())
+    if not shape.area > 0:
+        raise UserError("nothing is left of the surface after clean-up: it had no face with an area")
     shape = _without_floaters(shape)
     trimesh.smoothing.filter_taubin(shape, iterations=SMOOTHING_STEPS)
     if len(shape.faces) > faces:
-        vertices, simplified = fast_simplification.simplify(
-            shape.vertices.astype(np.float32), shape.faces.astype(np.int32), target_count=faces
-        )
-        shape = trimesh.Trimesh(vertices, simplified, process=False)
-    shape.update_faces(shape.nondegenerate_faces())
-    shape.update_faces(shape.unique_faces())
+        shape = _decimated(shape, faces)
     shape.fill_holes()
     shape.remove_unreferenced_vertices()
-    if len(shape.faces) == 0:
-        raise UserError("nothing is left of the surface after clean-up: it had no face with an area")
     if shape.volume < 0:
         shape.invert()
     return with_normals(Mesh(np.array(shape.vertices, np.float32, subok=False), np.array(shape.faces, np.int32, subok=False)))
@@ -48,6 +46,25 @@ def with_normals(mesh: Mesh) -> Mesh:
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = np.where(length > 1e-8, normals / np.maximum(length, 1e-8), [0.0, 1.0, 0.0])  # any, where faces cancel
     return Mesh(mesh.vertices, mesh.faces, normals.astype(np.float32), mesh.colors, mesh.uv, mesh.texture)
+
+
+def _decimated(shape: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+    """With about `faces` faces. A collapse now and then leaves an edge of four faces; then another course is tried,
+    and where all have such edges the one with the fewest taken."""
+    tried = []
+    for course in COURSES:
+        vertices, simplified = fast_simplification.simplify(
+            shape.vertices.astype(np.float32), shape.faces.astype(np.int32), target_count=faces, agg=course
+        )
+        tried.append(trimesh.Trimesh(vertices, simplified, process=False))
+        if _unpaired(tried[-1]) <= _unpaired(shape):
+            return tried[-1]
+    return min(tried, key=_unpaired)
+
+
+def _unpaired(shape: trimesh.Trimesh) -> int:
+    """How many edges do not have exactly two faces."""
+    return int((np.bincount(shape.edges_unique_inverse) != 2).sum())
 
 
 def _without_floaters(shape: trimesh.Trimesh) -> trimesh.Trimesh:

@@ -57,11 +57,11 @@ def axes() -> Mesh:
     return Mesh(shape.vertices.astype(np.float32), shape.faces.astype(np.int32), colors=colors)
 
 
-def showing(mesh: Mesh) -> Render:
+def showing(mesh: Mesh, cull_back: bool = True) -> Render:
     """A scene's `render` that shows a mesh."""
 
     def render(cameras: Cameras, background: Tensor) -> Views:
-        return render_mesh(mesh, cameras, background, cull_back=True)
+        return render_mesh(mesh, cameras, background, cull_back=cull_back)
 
     return render
 

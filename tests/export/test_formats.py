@@ -51,6 +51,7 @@ def test_export_shows_what_the_scene_shows(exported: Exported) -> None:
     assert exported.verification.mean_psnr > 28
     assert [path.name for path in exported.paths] == [f"model.{form}" for form in MESHES]
     assert not [path for path in exported.paths[0].parent.iterdir() if path.name.startswith(".")]
+    assert trimesh.load_mesh(exported.paths[-1]).is_watertight  # the .stl, its corners joined
 
 
 @pytest.mark.parametrize("form", TEXTURED)

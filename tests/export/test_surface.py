@@ -14,6 +14,9 @@ from dreamforge.export.clean import clean
 from dreamforge.export.surface import isosurface, mesh_from_views
 from dreamforge.export.verify import compare
 from dreamforge.rendering.raster import render_mesh
+from dreamforge.toyworld.captions import parse
+from dreamforge.toyworld.meshes import to_mesh
+from dreamforge.toyworld.world import instance
 from tests.export.shapes import ball, figure, joined, showing, volume
 
 
@@ -93,6 +96,15 @@ def test_clean_drops_specks_and_bubbles_and_keeps_parts() -> None:
     np.testing.assert_allclose(np.linalg.norm(done.normals, axis=1), 1, atol=1e-5)
     outward = done.vertices[done.vertices[:, 1] < 0.55]
     assert ((done.normals[done.vertices[:, 1] < 0.55] * outward).sum(1) > 0).all()
+
+
+def test_surfaces_stay_closed_however_few_their_faces() -> None:
+    """A knight of the toy world: decimated in one course, each of these has an edge of four faces."""
+    raw = mesh_from_views(showing(to_mesh(instance(parse("a knight"), 0)), cull_back=False), 128)
+    for budget in (500, 2000, 4000, 10_000):
+        done = clean(raw, budget)
+        assert trimesh.Trimesh(done.vertices, done.faces, process=False).is_watertight, budget
+        assert len(done.faces) <= 1.1 * budget
 
 
 def test_compare_sees_a_mirrored_mesh() -> None:
