@@ -30,20 +30,19 @@ class VaeTask:
         _standardize(self.model, 2 * render_pairs(8, seed=0, size=64).pictures - 1)
 
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
-        """Absolute and squared error, and the error of differences between neighbours (edges), of what is decoded
-        from latents with a little noise; and how far the latents' moments are from 0 and 1."""
+        """Absolute and squared error of what is decoded from latents with a little noise; and how far the latents'
+        moments are from 0 and 1."""
         device = self.model.device
         pictures = 2 * _halved(examples.pictures(device), random("crop")) - 1
         z = self.model.encode(pictures).latents
         shaken = z + LATENT_NOISE * torch.randn(z.shape, generator=random("noise")).to(device)
         decoded = self.model.decode(shaken).sample
         error = (decoded - pictures).float()
-        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         mean, variance = z.float().mean((0, 2, 3)), z.float().var((0, 2, 3))
         moments = mean.square().mean() + (variance - 1).square().mean()
         mse = error.square().mean()
         return {
-            "loss": error.abs().mean() + 2 * mse + edges + MOMENTS * moments,
+            "loss": error.abs().mean() + 2 * mse + MOMENTS * moments,
             "psnr": -10 * torch.log10(mse.detach() / 4),
             "moments": moments.detach(),
         }
