@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dreamforge.cameras import Cameras, orbit
-from dreamforge.components import build, find
+from dreamforge.components import KINDS, build, find
 from dreamforge.config import Component, StageConfig
 from dreamforge.contracts import (
     Condition,
@@ -141,9 +141,10 @@ Supply = Mapping[str, Callable[[], Any]]
 def objective_of(stage: StageConfig) -> Callable[..., Distilled]:
     """The stage's objective as a function of (z, t, eps, prior, prompt, supply)."""
     objective = build_function("objectives", stage.objective)
+    wanted = [key for key in KINDS["objectives"].supplied if takes(stage, key)]  # once: it looks plugins up
 
     def distill(z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions, supply: Supply) -> Distilled:
-        return objective(z, t, eps, prior, prompt, **{key: make() for key, make in supply.items() if takes(stage, key)})
+        return objective(z, t, eps, prior, prompt, **{key: supply[key]() for key in wanted})
 
     return distill
 
