@@ -149,8 +149,9 @@ class TexturedMesh(nn.Module):
         source[self.uv_faces.flatten().long()] = self.faces.flatten().long()
         normals = vertex_normals(self.places, self.faces)
         mesh = Mesh(*(x.cpu().numpy() for x in (self.places[source], self.uv_faces, normals[source])), uv=self.uv.cpu().numpy())
-        picture = self.texture.sigmoid().movedim(0, -1).cpu().numpy()
-        size = picture.shape[0]
+        size = max(self.texture.shape[1:])  # a texture that is not square becomes so, nothing of it lost
+        picture = nn.functional.interpolate(self.texture.sigmoid()[None], (size, size), mode="bilinear")[0]
+        picture = picture.movedim(0, -1).cpu().numpy()
         inside = texels(mesh, size)[0]
         picture = dilate(picture.reshape(size * size, -1), inside, size).reshape(picture.shape)
         picture = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -74,6 +75,17 @@ def test_a_mesh_becomes_a_mesh_without_loss_and_a_material_goes_along() -> None:
     other = TexturedMesh(texture_size=64, shading="pbr")
     hand_over(lit, other)
     assert np.abs(other.to_mesh(64).metallic_roughness.astype(int) - given.metallic_roughness.astype(int)).max() <= 2
+
+
+@torch.no_grad()
+def test_a_texture_that_is_not_square_comes_back_as_one_that_is() -> None:
+    given = taken_over().to_mesh(64)
+    wide = replace(given, texture=given.texture[::2].copy())
+    scene = TexturedMesh(texture_size=64)
+    scene.adopt(wide, torch.device("cpu"))
+    again = scene.to_mesh(64)
+    assert scene.texture.shape == (3, 128, 256) and again.texture.shape == (256, 256, 3)
+    assert psnr(*(render_mesh(mesh, CAMERAS, WHITE).rgb for mesh in (wide, again))) > 35
 
 
 @torch.no_grad()
