@@ -85,4 +85,4 @@ def truth(prompt: str, cameras: Cameras, numbers: Sequence[int]) -> Tensor:
 def _features(pictures: Tensor) -> Tensor:
     """Pictures `[...,3,H,W]` as vectors `[...,3*SIDE*SIDE]`."""
     small = torch.nn.functional.adaptive_avg_pool2d(pictures.flatten(0, -4), SIDE)
-    return small.view(*pictures.shape[:-3], -1)
+    return small.reshape(*pictures.shape[:-3], -1)
