@@ -184,7 +184,7 @@ def test_t_vlm_3_a_reward_pulls_by_its_weight_and_at_zero_not_at_all() -> None:
         scenes.append(Picture())
         prior = Analytic(means=[RED, [-1.0, 1.0, -1.0]], stds=[0.3, 0.3], prompts={"red": [1.0, 0.0], "green": [0.0, 1.0]})
         prior.condition = partial(lambda ask, texts, *rest: ask([t or "red" for t in texts], *rest), prior.condition)
-        settings = stage("steps=2", *extra)
+        settings = stage("steps=2", "objective.guidance=0", *extra)  # guidance 0: the prior alone says red
         list(optimize(settings, scenes[-1], prior, "green", "", 0, 0, Progress(make_optimizer(scenes[-1]))))
     plain, still, pulled = (scene.rgb.detach() for scene in scenes)
     assert torch.equal(plain, still)

@@ -71,9 +71,9 @@ def test_its_loss_is_in_what_the_network_predicts(prior: Diffusers) -> None:
     t = torch.randint(1000, (2,), generator=random)
     eps = torch.randn(z.shape, generator=random)
     alpha, sigma = prior.noise.alpha_sigma(t, z)
-    text = prior.condition(["a cat"] * 2).data
+    told = prior.condition(["a cat"] * 2).data
     with torch.no_grad():
-        raw = prior.unet(alpha * z + sigma * eps, t, encoder_hidden_states=text).sample
+        raw = prior.unet(alpha * z + sigma * eps, t, **told).sample
     target = eps if prior.noise.prediction == "epsilon" else alpha * eps - sigma * z
     assert torch.allclose(loss, (raw - target).square().mean(), rtol=1e-4)
 
