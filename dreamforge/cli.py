@@ -199,7 +199,7 @@ def _add_ember(commands: Any) -> None:
         tool.add_argument("--guidance", type=float, default=5.0, help="of classifier-free guidance (default: 5)")
         tool.add_argument("--steps", type=int, default=20, help="of DDIM (default: 20)")
         tool.add_argument("--seed", type=int, default=0)
-    evaluate.add_argument("--judge", metavar="DIR", help="a CLIP folder (default: ember-clip)")
+    evaluate.add_argument("--judge", default="ember-clip", metavar="DIR", help="a CLIP folder (default: ember-clip)")
     evaluate.add_argument("-o", "--output", metavar="FILE", help="a .png file for samples of 32 prompts")
     _add_object(tools)
 

@@ -1,4 +1,4 @@
-"""How well pictures show texts, by a CLIP model: the embedded ember-clip, or any folder in the standard format."""
+"""How well pictures show texts, by a CLIP model: the embedded ember-clip, or any other in the standard format."""
 
 from __future__ import annotations
 
@@ -19,22 +19,18 @@ OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26
 class ClipScorer:
     """Cosine similarities of pictures and texts.
 
-    folder: a `CLIPModel` folder with its tokenizer and preprocessor_config.json; None is the embedded ember-clip, which
-    knows the toy world alone. Frozen; single precision.
+    model: a folder of a `CLIPModel` with its tokenizer, a hub id, or "ember-clip", the embedded one, which knows the toy
+    world alone. Frozen; single precision. UserError where it cannot be loaded.
     """
 
-    def __init__(self, folder: str | Path | None = None, device: torch.device | str = "cpu") -> None:
+    def __init__(self, model: str | Path = "ember-clip", device: torch.device | str = "cpu") -> None:
         quiet_libraries()
-        from transformers import CLIPModel, CLIPTokenizer
-
-        path = shipped("ember-clip") if folder is None else Path(folder).expanduser()
-        if not (path / "config.json").is_file():
-            raise UserError(f"{path} holds no config.json; give a CLIP model's folder")
-        self.model = CLIPModel.from_pretrained(path, local_files_only=True, dtype=torch.float32).to(device)
-        self.model.eval().requires_grad_(False)
-        self.tokenizer = CLIPTokenizer.from_pretrained(path, local_files_only=True)
+        place = shipped(model) if model == "ember-clip" else Path(model).expanduser()
+        local = place.exists() or str(model).startswith((".", "/", "~"))
+        network, self.tokenizer = _load(str(place) if local else str(model), local)
+        self.model = network.to(device).eval().requires_grad_(False)
         self.size = self.model.config.vision_config.image_size
-        self.mean, self.std = picture_statistics(path)
+        self.mean, self.std = picture_statistics(place)
         self.texts = functools.lru_cache(maxsize=64)(self._texts)
 
     def pictures(self, pictures: Tensor) -> Tensor:
@@ -50,9 +46,20 @@ class ClipScorer:
     @torch.no_grad()
     def _texts(self, texts: tuple[str, ...]) -> Tensor:
         """Unit embeddings `[T,D]`."""
-        tokens = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
-        pooled = self.model.text_model(input_ids=tokens.input_ids.to(self.model.device)).pooler_output
+        tokens = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        pooled = self.model.text_model(**tokens.to(self.model.device)).pooler_output
         return torch.nn.functional.normalize(self.model.text_projection(pooled), dim=-1)
+
+
+def _load(place: str, local: bool):  # noqa: ANN202  (classes of an optional dependency)
+    from transformers import AutoTokenizer, CLIPModel
+
+    try:
+        network = CLIPModel.from_pretrained(place, use_safetensors=True, local_files_only=local, dtype=torch.float32)
+        return network, AutoTokenizer.from_pretrained(place, local_files_only=local)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"cannot load the CLIP model {place}: {reason}; try a local folder") from error
 
 
 def normalized(
@@ -60,7 +67,7 @@ def normalized(
 ) -> Tensor:
     """What a CLIP vision tower sees: pictures `[B,3,H,W]` in [0,1] resized to `size`, less the mean, over the deviation."""
     if pictures.shape[-2:] != (size, size):
-        pictures = torch.nn.functional.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
+        pictures = torch.nn.functional.interpolate(pictures, (size, size), mode="bicubic", antialias=True)
     return (pictures - pictures.new_tensor(mean)[:, None, None]) / pictures.new_tensor(std)[:, None, None]
 
 

@@ -70,7 +70,7 @@ def write_samples(
 
 
 def judged(
-    judge: str | None = None, output: str | None = None, model: str = "ember", guidance: float = 5.0, steps: int = 20,
+    judge: str = "ember-clip", output: str | None = None, model: str = "ember", guidance: float = 5.0, steps: int = 20,
     seed: int = 0,
 ) -> Iterator[str]:  # fmt: skip
     """Lines of figures, the toy world's own first and then a model's; samples of 32 prompts into `output`."""

@@ -40,11 +40,11 @@ def test_it_is_the_models_own_similarity(folder: Path) -> None:
     processor = transformers.CLIPImageProcessor(do_resize=False, do_center_crop=False, do_rescale=False)
     inputs = {
         "pixel_values": processor(list(pictures), return_tensors="pt")["pixel_values"],
-        **reward.tokenizer(["a duck"], return_tensors="pt"),
+        **reward.scorer.tokenizer(["a duck"], return_tensors="pt"),
     }
     with torch.no_grad():
-        output = reward.model(**inputs)
-    expected = output.logits_per_image[:, 0] / reward.model.logit_scale.exp() * 100
+        output = reward.scorer.model(**inputs)
+    expected = output.logits_per_image[:, 0] / reward.scorer.model.logit_scale.exp() * 100
     assert torch.allclose(reward(pictures, "duck"), expected, atol=1e-2)
     assert not torch.allclose(reward(pictures, "car"), expected, atol=1e-2)
 
@@ -52,7 +52,7 @@ def test_it_is_the_models_own_similarity(folder: Path) -> None:
 def test_t_vlm_2_gradients_reach_the_picture_through_the_resizing(folder: Path) -> None:
     """By finite differences."""
     reward = ClipReward(model=str(folder))
-    reward.model.double()
+    reward.scorer.model.double()
     pictures = (0.2 + 0.6 * torch.rand(1, 3, 48, 40, generator=torch.Generator().manual_seed(1))).double().requires_grad_()
     [gradient] = torch.autograd.grad(reward(pictures, "duck").sum(), pictures)
     direction = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(2)).double()
@@ -60,7 +60,7 @@ def test_t_vlm_2_gradients_reach_the_picture_through_the_resizing(folder: Path) 
     with torch.no_grad():
         slope = (reward(pictures + step, "duck") - reward(pictures - step, "duck")) / 2e-5
     assert slope.item() == pytest.approx((gradient * direction).sum().item(), rel=1e-4) and abs(slope.item()) > 1e-3
-    reward.model.float()
+    reward.scorer.model.float()
 
 
 def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path: Path) -> None:
