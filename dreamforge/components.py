@@ -90,9 +90,13 @@ def find(kind: str, name: str, where: str) -> Callable[..., Any]:
 
 def build(kind: str, name: str, options: dict[str, Any], where: str, **supplied: Any) -> Any:
     """A component with its options and those of the engine's own arguments that it takes."""
-    factory = find(kind, name, where)
-    takes = inspect.signature(factory).parameters
-    return factory(**options, **{key: value for key, value in supplied.items() if key in takes})
+    wanted = supplied_to(kind, name, where)
+    return find(kind, name, where)(**options, **{key: value for key, value in supplied.items() if key in wanted})
+
+
+def supplied_to(kind: str, name: str, where: str) -> set[str]:
+    """Which of the engine's own arguments a component takes."""
+    return KINDS[kind].supplied & set(inspect.signature(find(kind, name, where)).parameters)
 
 
 def preset(component: type, about: str, **defaults: Any) -> Callable[..., Any]:

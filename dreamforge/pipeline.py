@@ -16,7 +16,7 @@ import torch
 
 from dreamforge import config as configuration
 from dreamforge.cameras import Cameras, orbit, turntable
-from dreamforge.components import build, find
+from dreamforge.components import build, find, supplied_to
 from dreamforge.config import Component, RunConfig, StageConfig
 from dreamforge.console import Console
 from dreamforge.contracts import LearnedScore, Prior, Scene
@@ -68,20 +68,31 @@ def start(
     overrides: "key.path=value" texts. settings: top-level keys of the configuration, such as seed=3.
     """
     config, _ = configuration.load(recipe, overrides, prompt=prompt, **settings)
-    if not config.prompt.strip():
-        raise UserError('no prompt; say what to make, such as --prompt "a corgi in a top hat"')
-    prior = build_prior(config)
-    for text in (config.prompt, config.negative, config.source_prompt, *[stage.prompt for stage in config.stages]):
-        prior.check(text)
+    prior = checked_prior(config)
     first_time = compilation_ahead()
-    _rehearse(config, prior)
-    _check_image(config)
     run, console = Run.create(config, list(command), out), console or Console()
     if first_time:
         console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.Popen([sys.executable, "-m", "dreamforge.export.warm"], **quiet)  # compiling uses one core only
     return carry_through(run, prior, console)
+
+
+def checked_prior(config: RunConfig) -> Prior:
+    """The prior of a configuration, after everything that can be wrong with a run was looked for."""
+    prior = build_prior(config)
+    check_words(prior, config)
+    _rehearse(config, prior)
+    _check_image(config)
+    return prior
+
+
+def check_words(prior: Prior, config: RunConfig) -> None:
+    """UserError for a prompt that is missing or that the prior cannot understand."""
+    if not config.prompt.strip():
+        raise UserError('no prompt; say what to make, such as --prompt "a corgi in a top hat"')
+    for text in (config.prompt, config.negative, config.source_prompt, *[stage.prompt for stage in config.stages]):
+        prior.check(text)
 
 
 def resume(folder: str | Path, console: Console | None = None) -> Run:
@@ -128,9 +139,18 @@ def carry_through(run: Run, prior: Prior, console: Console) -> Run:
 
 
 def build_prior(config: RunConfig) -> Prior:
-    """The prior that a configuration names."""
+    """The prior that a configuration names. The last one stays loaded, for the next run in the same process."""
     prior = config.prior
-    return build("priors", prior.name, prior.options, "prior", device=device_of(config), seed=config.seed)
+    supplied = {"device": device_of(config), "seed": config.seed}
+    taken = {name: supplied[name] for name in supplied_to("priors", prior.name, "prior") & supplied.keys()}
+    key = repr((prior, sorted(taken.items())))
+    if key not in _resident:
+        _resident.clear()  # before the next is loaded: there may not be room for two
+        _resident[key] = build("priors", prior.name, prior.options, "prior", **taken)
+    return _resident[key]
+
+
+_resident: dict[str, Prior] = {}
 
 
 def build_scene(config: RunConfig, stage: int, device: torch.device) -> Scene:

@@ -21,6 +21,7 @@ from dreamforge.errors import UserError
 from dreamforge.priors.mixture import Bank, PictureMixture, observation_log_weights
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.rendering.background import composite
+from dreamforge.rng import generator
 from dreamforge.toyworld.captions import Description, UnknownWords, parse, vocabulary
 from dreamforge.toyworld.raycast import render
 from dreamforge.toyworld.world import Instance, instance
@@ -33,9 +34,10 @@ class ToyWorld(PictureMixture):
     """A Gaussian of width `bandwidth` about the renders of `instances` random objects that fit the prompt.
 
     Knows cameras: pictures are compared with renders from the step's own cameras and background. The empty prompt
-    is the world's unconditional model, one instance of every noun. multiview: the views of a batch show one and the
-    same instance (as in MVDream), so that they cannot disagree on which. size: pixels, used without cameras only,
-    where a view word ("front view") or else the whole circle decides what is rendered.
+    is the world's unconditional model: an instance each of `nouns` random nouns (with all 75 of them a step that asks
+    for it takes five times as long). multiview: the views of a batch show one and the same instance (as in MVDream), so
+    that they cannot disagree on which. size: pixels, used without cameras only, where a view word ("front view") or
+    else the whole circle decides what is rendered.
 
     An image prompt is taken as an observation of the front (azimuth 0, elevation 15) of the instance on white, with
     noise of standard deviation `image_std` on each number of a 32 x 32 picture in [-1,1]; the answer is the exact
@@ -49,16 +51,17 @@ class ToyWorld(PictureMixture):
         seed: int = 0,
         instances: Count = 4,
         bandwidth: NonNegative = 0.02,
+        nouns: Count = 16,
         multiview: bool = True,
         size: Count = 64,
         image_std: NonNegative = 0.5,
     ) -> None:
         self.noise, self.device = NoiseProcess.stable_diffusion(), device
         self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
-        self.joint, self.size, self.image_std = multiview, size, image_std
+        self.nouns, self.joint, self.size, self.image_std = nouns, multiview, size, image_std
         self.provides = frozenset({"guidance", "gradient", "image", *(["multi-view"] if multiview else [])})
-        self._objects, self._fronts = functools.cache(self._draw_objects), functools.cache(self._draw_fronts)
-        self._read = functools.cache(_parse)
+        few = functools.lru_cache(maxsize=64)  # a sweep has thousands of prompts
+        self._objects, self._fronts, self._read = few(self._draw_objects), few(self._draw_fronts), few(_parse)
 
     def check(self, prompt: str) -> None:
         """Raise UserError, with the nearest known words, for a prompt outside the toy world."""
@@ -103,7 +106,9 @@ class ToyWorld(PictureMixture):
     def _draw_objects(self, said: Description) -> list[Instance]:
         if said.noun is not None:
             return [instance(said, self.seed * self.instances + i) for i in range(self.instances)]
-        return [instance(Description(noun), self.seed) for noun in vocabulary()["noun"]]
+        every = vocabulary()["noun"]
+        drawn = torch.randperm(len(every), generator=generator(self.seed, "nouns"))[: self.nouns]
+        return [instance(Description(every[i]), self.seed) for i in drawn.tolist()]
 
     def _every_view(self, said: Description) -> Tensor:
         """Renders from all the views that the description allows, `[1,K,4,H,W]`."""

@@ -16,7 +16,7 @@ class PriorReward:
     its unconditional model, at most 0.
 
     For the priors whose densities are known it is exact, for a picture seen through noise of standard deviation `std`
-    on each number, and differentiable; under toyworld the unconditional model is one of every noun. For a network the
+    on each number, and differentiable; under toyworld the unconditional model is one each of some nouns. For a network the
     log-likelihoods are estimated from its errors at `draws` levels of one fixed noise (a diffusion classifier), which
     can choose but not pull: that has no gradient. 2 draws evaluations a picture.
     """

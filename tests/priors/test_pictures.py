@@ -54,9 +54,15 @@ def test_views_of_a_batch_share_their_instance_unless_told_otherwise() -> None:
         assert (first[1] < 0.02 * first[0]) == multiview
 
 
-def test_the_empty_prompt_is_one_of_every_noun_and_view_words_stand_in_for_cameras() -> None:
-    prior = ToyWorld(instances=2, size=16)
-    assert prior.condition([""], CAMERAS[:1], BEHIND[:1]).data.pictures.shape[1] == len(vocabulary()["noun"])
+def test_the_empty_prompt_is_many_nouns_and_view_words_stand_in_for_cameras() -> None:
+    """Would miss a noun drawn twice, or the same nouns for every seed."""
+    prior = ToyWorld(instances=2, size=16, nouns=5)
+    unconditional = prior.condition([""], CAMERAS[:1], BEHIND[:1]).data.pictures[0]
+    assert len({tuple(picture.flatten().tolist()) for picture in unconditional}) == len(unconditional) == 5
+    other = ToyWorld(nouns=5, seed=1).condition([""], CAMERAS[:1], BEHIND[:1]).data.pictures[0]
+    assert not torch.equal(unconditional, other)
+    every = ToyWorld(nouns=1000).condition([""], CAMERAS[:1], BEHIND[:1]).data.pictures
+    assert every.shape[1] == len(vocabulary()["noun"])
     front, back = (prior.condition([f"a corgi, {view} view"]).data.pictures for view in ("front", "back"))
     assert front.shape == back.shape == (1, 16, 3, 16, 16) and not torch.equal(front, back)
 
