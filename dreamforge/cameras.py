@@ -144,6 +144,14 @@ def orbit(
     return Cameras(look_at(direction * dist[:, None]), torch.deg2rad(fov_).clone(), size, size)
 
 
+def turned(cameras: Cameras, angles: Tensor) -> Cameras:
+    """The cameras, each carried around the object by an angle `[B]`, radians: its azimuth grows by that much."""
+    c2w = torch.eye(4).to(cameras.c2w).repeat(len(cameras), 1, 1)
+    c2w[:, 0, 0], c2w[:, 0, 2] = angles.cos(), angles.sin()
+    c2w[:, 2, 0], c2w[:, 2, 2] = -angles.sin(), angles.cos()
+    return Cameras(c2w @ cameras.c2w, cameras.fov, cameras.height, cameras.width)
+
+
 def turntable(count: int, elevation: float = 15.0, size: int = 256) -> Cameras:
     """`count` cameras evenly around the object, the first in front of it."""
     return orbit([360.0 * i / count for i in range(count)], elevation, size=size)

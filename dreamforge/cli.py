@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments, rest = _parser().parse_known_args(argv)
         stray = [word for word in rest if "=" not in word or word.startswith("-")]
-        if stray or (rest and arguments.command not in ("run", "config", "bench")):
+        if stray or (rest and arguments.command not in ("run", "config", "bench", "evaluate")):
             raise UserError(f"unrecognized argument '{(stray or rest)[0]}'; see `dreamforge {arguments.command} --help`")
         arguments.overrides, arguments.argv = rest, argv
         return COMMANDS[arguments.command](arguments) or 0
@@ -133,9 +133,11 @@ def _parser() -> argparse.ArgumentParser:
         help="run methods on the same prompts under the same budget",
         description="Run recipes on the same prompts and seeds under one budget and judge the files they write. Writes "
         "table.md, table.csv, results.json and contact.png; each run keeps its folder. Call it again to go on.",
+        epilog="Keys of the configuration can follow as KEY=VALUE, for every recipe: stages.0.objective.guidance=7.5, "
+        "or what an exact prior does not know, prior.views=blind.",
     )
     methods.add_argument("--prompts", default="toyworld-16", help="a file with a prompt a line (default: toyworld-16)")
-    methods.add_argument("--methods", help="recipes, separated by commas (default: one for every objective)")
+    methods.add_argument("--methods", help="recipes or .yaml files, separated by commas (default: one for every objective)")
     methods.add_argument("--seeds", type=int, default=1, help="runs of each prompt (default: 1; diversity needs 2)")
     methods.add_argument(
         "--budget", default="steps=400", help="steps=N, seconds=N or evaluations=N a run (default: steps=400)"
@@ -348,7 +350,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     print(compare(
         prompts_of(arguments.prompts), methods_of(arguments.methods), arguments.seeds, budget_of(arguments.budget),
-        arguments.prior, Path(arguments.out), arguments.jobs, arguments.score,
+        arguments.prior, Path(arguments.out), arguments.jobs, arguments.score, arguments.overrides,
     ))  # fmt: skip
 
 

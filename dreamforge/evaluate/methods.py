@@ -57,13 +57,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a recipe, what it makes, with which seed, and the overrides that hold it to its budget."""
+    """One run: a recipe (its name, or that of its file), what it makes, with which seed, and the overrides that hold it
+    to its budget."""
 
     method: str
     prompt: str
     seed: int
     overrides: tuple[str, ...]
     folder: Path
+    file: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """What `config.load` takes."""
+        return self.file or self.method
 
 
 @dataclass
@@ -99,22 +106,27 @@ class Result:
 
 
 def plan(
-    methods: Sequence[str], prompts: Sequence[str], seeds: int, budget: Budget, prior: str | None, out: Path
+    methods: Sequence[str], prompts: Sequence[str], seeds: int, budget: Budget, prior: str | None, out: Path,
+    overrides: Sequence[str] = (),
 ) -> list[Job]:
-    """The jobs of a table. Seconds and evaluations a step are measured on a short run of each recipe first."""
-    settings = [f"prior={prior}"] if prior else []
+    """The jobs of a table. Seconds and evaluations a step are measured on a short run of each recipe first.
+
+    methods: recipes, by name or as .yaml files. overrides: "key.path=value", for all of them.
+    """
+    settings = [*([f"prior={prior}"] if prior else []), *overrides]
     jobs = []
     for method in methods:
         config, _ = configuration.load(method, settings, prompt=prompts[0])
         steps = steps_within(budget, config, lambda: _costs(method, prompts[0], settings))
         every = max(5, sum(steps) // LOOKS // 5 * 5)
-        overrides = (
+        held = (
             *settings, *[f"stages.{index}.steps={count}" for index, count in enumerate(steps)],
             f"preview_every={every}", "log_every=5",
         )  # fmt: skip
+        name, file = (Path(method).stem, method) if method.endswith(".yaml") else (method, "")
         for number, prompt in enumerate(prompts):
             for seed in range(seeds):
-                jobs.append(Job(method, prompt, seed, overrides, out / "runs" / method / f"{number:02d}-{seed}"))
+                jobs.append(Job(name, prompt, seed, held, out / "runs" / name / f"{number:02d}-{seed}", file))
     return jobs
 
 
@@ -173,11 +185,11 @@ def carry_through(job: Job, prompts: tuple[str, ...]) -> Result:
 def _run(job: Job) -> Run:
     quiet = Console(quiet=True)
     if (job.folder / "config.yaml").is_file():
-        wanted, _ = configuration.load(job.method, job.overrides, prompt=job.prompt, seed=job.seed)
+        wanted, _ = configuration.load(job.recipe, job.overrides, prompt=job.prompt, seed=job.seed)
         if configuration.plain(Run.open(job.folder).config) != configuration.plain(wanted):
             raise UserError(f"{job.folder} holds a run with other settings; choose another --out")
         return pipeline.resume(job.folder, quiet)
-    return pipeline.start(job.prompt, job.method, job.overrides, str(job.folder), console=quiet, seed=job.seed)
+    return pipeline.start(job.prompt, job.recipe, job.overrides, str(job.folder), console=quiet, seed=job.seed)
 
 
 @cache
@@ -251,12 +263,13 @@ def compare(
     out: Path,
     processes: int,
     score: float,
+    overrides: Sequence[str] = (),
 ) -> str:
     """Run every method on every prompt and seed, or what is left of them, and write the table; returns it."""
     from dreamforge.evaluate.table import write
 
+    jobs = plan(methods, prompts, seeds, budget, prior, out, overrides)
     out.mkdir(parents=True, exist_ok=True)
-    jobs = plan(methods, prompts, seeds, budget, prior, out)
     results = list(track(carry_out(jobs, processes), "runs", len(jobs), console=rich.console.Console(stderr=True)))
     return write(out, jobs, results, score)
 
@@ -274,7 +287,7 @@ def prompts_of(where: str) -> list[str]:
 
 
 def methods_of(names: str | None) -> list[str]:
-    """Recipes named in a text with commas; by default those that are called as an objective is."""
+    """Recipes named in a text with commas, or .yaml files; by default those that are called as an objective is."""
     from dreamforge.components import table
 
     known = configuration.recipes()
@@ -282,7 +295,7 @@ def methods_of(names: str | None) -> list[str]:
         return [name for name in table("objectives") if name in known]
     chosen = [name.strip() for name in names.split(",")]
     for name in chosen:
-        if name not in known:
+        if name not in known and not name.endswith(".yaml"):
             raise UserError(f"--methods: no recipe named '{name}'{did_you_mean(name, known)}")
     return chosen
 

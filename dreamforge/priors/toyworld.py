@@ -8,13 +8,15 @@ training. It is for trying, testing and teaching; real work names a real checkpo
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from dreamforge.cameras import Cameras, orbit
+from dreamforge.cameras import Cameras, orbit, turned
 from dreamforge.components import Count, NonNegative
 from dreamforge.contracts import Condition
 from dreamforge.errors import UserError
@@ -23,11 +25,13 @@ from dreamforge.priors.noise import NoiseProcess
 from dreamforge.rendering.background import composite
 from dreamforge.rng import generator
 from dreamforge.toyworld.captions import Description, UnknownWords, parse, vocabulary
-from dreamforge.toyworld.raycast import render
+from dreamforge.toyworld.raycast import render, render_each
 from dreamforge.toyworld.world import Instance, instance
 
 SEEN = 32  # pixels a side at which image prompts are compared
 VIEW_AZIMUTHS = {"front": (-45, 45), "side": (45, 135), "back": (135, 225), "overhead": (0, 360)}
+SIDES = 8  # azimuths that a prior blind to cameras takes a picture for, one of them the right one
+FRONT_BIAS = 1.0  # how much more often it knows fronts: the density of an azimuth grows with exp(FRONT_BIAS cos azimuth)
 
 
 class ToyWorld(PictureMixture):
@@ -38,6 +42,10 @@ class ToyWorld(PictureMixture):
     for it takes five times as long). multiview: the views of a batch show one and the same instance (as in MVDream), so
     that they cannot disagree on which. size: pixels, used without cameras only, where a view word ("front view") or
     else the whole circle decides what is rendered.
+
+    views: "blind" for a prior that is not told the azimuth, as a text-to-image model is not: a picture may then show
+    any of eight sides of an instance, fronts most often, or those that a view word in the prompt allows. Asked from
+    every side it likes to see the front, so that objects can grow several (Janus). It judges each view by itself.
 
     An image prompt is taken as an observation of the front (azimuth 0, elevation 15) of the instance on white, with
     noise of standard deviation `image_std` on each number of a 32 x 32 picture in [-1,1]; the answer is the exact
@@ -55,11 +63,14 @@ class ToyWorld(PictureMixture):
         multiview: bool = True,
         size: Count = 64,
         image_std: NonNegative = 0.5,
+        views: Literal["posed", "blind"] = "posed",
     ) -> None:
         self.noise, self.device = NoiseProcess.stable_diffusion(), device
         self.seed, self.instances, self.bandwidth = seed, instances, bandwidth
-        self.nouns, self.joint, self.size, self.image_std = nouns, multiview, size, image_std
-        self.provides = frozenset({"guidance", "gradient", "image", *(["multi-view"] if multiview else [])})
+        self.blind = views == "blind"
+        self.joint = multiview and not self.blind
+        self.nouns, self.size, self.image_std = nouns, size, image_std
+        self.provides = frozenset({"guidance", "gradient", "image", *(["multi-view"] if self.joint else [])})
         few = functools.lru_cache(maxsize=64)  # a sweep has thousands of prompts
         self._objects, self._fronts, self._read = few(self._draw_objects), few(self._draw_fronts), few(_parse)
 
@@ -77,16 +88,34 @@ class ToyWorld(PictureMixture):
         """What to tell the model; see `dreamforge.contracts.Prior`."""
         background = torch.ones(len(prompts), 3, device=self.device) if background is None else background
         said = [replace(self._read(prompt), view=None) for prompt in prompts]  # the cameras say the view
+        weights: Tensor | float = 0.0
         if cameras is None:
             rgba = torch.cat([self._every_view(self._read(prompt)) for prompt in prompts])
+        elif self.blind:
+            drawn = [self._any_side(self._read(text), cameras[i : i + 1].to("cpu")) for i, text in enumerate(prompts)]
+            rgba, weights = map(torch.stack, zip(*drawn, strict=True))
         elif len(set(said)) == 1:
             rgba = render(self._objects(said[0]), cameras.to("cpu"))
         else:
             rgba = torch.cat([render(self._objects(d), cameras[i : i + 1].to("cpu")) for i, d in enumerate(said)])
-        weights = 0.0 if image is None else self._seen(image.cpu(), said)
-        if isinstance(weights, Tensor):  # where every view is a component, the views are the outer index
-            weights = weights.repeat(1, rgba.shape[1] // weights.shape[1])
+        if image is not None:
+            seen = self._seen(image.cpu(), said)
+            weights = weights + seen.repeat(1, rgba.shape[1] // seen.shape[1])  # views are the outer index
         return Condition(Bank.of(rgba, background, weights))
+
+    def _any_side(self, said: Description, camera: Cameras) -> tuple[Tensor, Tensor]:
+        """Renders `[N,4,H,W]` from all sides at the height of one camera, and their log weights `[N]`.
+
+        N is eight sides of every instance, the sides outermost; of the unconditional model, one side of every noun.
+        """
+        objects = self._objects(replace(said, view=None))
+        count = SIDES if said.noun is not None else len(objects)
+        around = Cameras(camera.c2w.expand(count, 4, 4), camera.fov.expand(count), camera.height, camera.width)
+        around = turned(around, 2 * math.pi * (torch.arange(count) / SIDES).frac())
+        weights = side_log_weights(around.azimuth, said.view)
+        if said.noun is None:
+            return render_each(objects, around), weights
+        return render(objects, around).flatten(0, 1), weights.repeat_interleave(len(objects))
 
     def _seen(self, image: Tensor, said: Sequence[Description]) -> Tensor:
         """Log weights `[B,K]` of each picture's instances given the image prompts."""
@@ -117,6 +146,16 @@ class ToyWorld(PictureMixture):
         around = orbit(torch.linspace(low, high, 9)[:-1], elevation, size=self.size)
         rgba = render(self._objects(replace(said, view=None)), around)  # [views, instances, 4, H, W]
         return rgba.flatten(0, 1)[None]
+
+
+def side_log_weights(azimuth: Tensor, view: str | None) -> Tensor:
+    """How likely a picture is taken from each azimuth, radians, as far as a view word or none tells; -inf for never."""
+    low, high = VIEW_AZIMUTHS.get(view or "", (0, 360))
+    degrees = torch.rad2deg(azimuth)
+    inside = torch.zeros_like(degrees, dtype=torch.bool)
+    for sign in (1, -1):  # a side is either side
+        inside |= (sign * degrees - low) % 360 <= high - low
+    return torch.where(inside, FRONT_BIAS * azimuth.cos(), -math.inf)
 
 
 def _parse(prompt: str) -> Description:

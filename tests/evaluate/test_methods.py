@@ -72,6 +72,18 @@ def test_a_job_is_run_once_and_judged_from_its_files(tmp_path: Path) -> None:
     assert "splats" in page and (tmp_path / "contact.png").stat().st_size > 1000
 
 
+def test_overrides_and_recipes_in_files_serve_as_in_run(tmp_path: Path) -> None:
+    """Catches an override that another prior or the budget undoes, and a job that forgets its file."""
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("base: sds\nstages: [{batch: 2}]\n")
+    given = ["prior.views=blind", "stages.1.objective.guidance=7.5"]
+    job, *_ = plan(["sds", str(recipe)], ["a red car", "a house"], 1, Budget("steps", 40), "toyworld", tmp_path, given)[2:]
+    config, _ = configuration.load(job.recipe, job.overrides, prompt=job.prompt)
+    assert job.method == "mine" and job.folder.parent.name == "mine"
+    assert config.prior.options["views"] == "blind" and config.stages[1].objective.options["guidance"] == 7.5
+    assert [stage.steps for stage in config.stages] == [25, 15] and config.stages[0].batch == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -79,6 +91,9 @@ def test_a_job_is_run_once_and_judged_from_its_files(tmp_path: Path) -> None:
         (["--budget", "steps=0"], "not a budget"),
         (["--methods", "splat"], "did you mean 'splats'"),
         (["--prompts", "nowhere.txt"], "no prompt list nowhere.txt"),
+        (["--methods", "sds,nowhere.yaml"], "nowhere.yaml"),
+        (["--methods", "sds", "prior.view=blind"], "did you mean 'views'"),
+        (["--methods", "sds", "blind"], "unrecognized argument 'blind'"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
