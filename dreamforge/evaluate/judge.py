@@ -63,6 +63,11 @@ class Judge:
         behind = self.cameras.azimuth.abs() > math.pi - FRONT
         return float((self.facing(pictures, prompt)[behind].abs() < FRONT).float().mean())
 
+    def sides(self, pictures: Tensor, prompt: str) -> float:
+        """The share of the views that are read as taken from about where they are: 1 where no side shows up twice."""
+        off = self.facing(pictures, prompt) - self.cameras.azimuth
+        return float((torch.atan2(off.sin(), off.cos()).abs() < FRONT).float().mean())
+
     def has_front(self, prompt: str) -> bool:
         """Whether front and back of the thing can be told apart: they can on an instance that is not a template."""
         grey = torch.full((1, len(self.cameras), 3), self.background)

@@ -87,7 +87,8 @@ class Result:
     """What a job came to. `failure` is the run's own line where it made no asset; then only the first fields count.
 
     retrieved: the eight views of the file are read as the prompt. views: share of them that are, each by itself.
-    janus: share of the views from behind read as the front; None where front and back look alike.
+    janus: share of the views from behind read as the front, sides: of all views that are read from about the right
+    side; None where front and back look alike.
     saturation, sharpness: as ratios to ground truth's. seconds, evaluations: of the whole optimization.
     """
 
@@ -98,6 +99,7 @@ class Result:
     retrieved: bool = False
     views: float = 0.0
     janus: float | None = None
+    sides: float | None = None
     saturation: float = 0.0
     sharpness: float = 0.0
     seconds: float = 0.0
@@ -206,13 +208,15 @@ def judged(job: Job, run: Run, prompts: tuple[str, ...]) -> Result:
     judge, glance = judges(prompts)
     shown, own, lines = asset_views(run), prompts.index(job.prompt), _metrics(run)
     truths = truth(job.prompt, judge.cameras, range(4))
+    front = judge.has_front(job.prompt)
     real = composite(truths, torch.full((*truths.shape[:2], 3), GREY)), truths[..., 3:, :, :]
     spent = {line["stage"]: line["evaluations"] for line in lines}  # a stage's last line has its sum
     return Result(
         job.method, job.prompt, job.seed,
         retrieved=int(judge.retrieve(shown.rgb).argmax()) == own,
         views=float((judge.retrieve_each(shown.rgb).argmax(1) == own).float().mean()),
-        janus=judge.janus(shown.rgb, job.prompt) if judge.has_front(job.prompt) else None,
+        janus=judge.janus(shown.rgb, job.prompt) if front else None,
+        sides=judge.sides(shown.rgb, job.prompt) if front else None,
         saturation=figures.saturation(shown.rgb, shown.alpha) / figures.saturation(*real),
         sharpness=figures.sharpness(shown.rgb, shown.alpha) / figures.sharpness(*real),
         seconds=lines[-1]["seconds"], evaluations=sum(spent.values()), looks=_looks(run, lines, glance, own),

@@ -50,3 +50,6 @@ def test_a_face_on_every_side_is_janus_and_ground_truth_is_not(judge: Judge) -> 
     prompt = PROMPTS[0]
     assert judge.janus(shown(prompt), prompt) == 0
     assert judge.janus(shown(prompt)[:1].expand(8, -1, -1, -1), prompt) == 1
+    assert judge.sides(shown(prompt), prompt) == 1
+    assert judge.sides(shown(prompt).roll(4, 0), prompt) == 0
+    assert judge.sides(shown(prompt)[:1].expand(8, -1, -1, -1), prompt) == 3 / 8  # the front, and 45 degrees beside it
