@@ -1,5 +1,11 @@
 """The hash grid on the CPU. Points are shared out in fixed blocks and table gradients by level, so that no two threads
-write to one place and the result does not depend on how many there are."""
+write to one place and the result does not depend on how many there are.
+
+A block's table rows and weights are worked out first, in a loop that vectorises, into buffers that stay in the
+first-level cache; what follows is left with reading and writing the table. For the compiler to vectorise, arrays are
+flat (it guesses that a stride it cannot see is one) and indices unsigned (a signed one may be negative, and testing
+for that costs the SIMD); sums of uint32 are taken back to uint32, since Numba makes them uint64.
+"""
 
 from __future__ import annotations
 
@@ -14,130 +20,186 @@ from torch import Tensor
 from dreamforge.kernels.hashgrid import PRIME_Y, PRIME_Z
 from dreamforge.kernels.jit import inline, kernel, prange
 
-ONE = np.float32(1)  # a plain 1 would turn the arithmetic around it to double precision
-BLOCK = 512  # points whose positions stay in the first-level cache while the levels pass over them
+ZERO, ONE = np.float32(0), np.float32(1)  # plain numbers would turn the arithmetic around them to double precision
+BLOCK = 128  # points worked on together
+B1, B2, B3, B4, B5, B6, B7, B8, B9, B10 = [np.uint64(i * BLOCK) for i in range(1, 11)]
+NEXT, THREE = np.uint32(1), np.uint64(3)
 
 
 @inline
-def _cell(value, resolution):
-    """The cell of a coordinate in [0,1], and where in that cell it lies."""
-    scaled = value * np.float32(resolution)
-    cell = min(max(int(scaled), 0), resolution - 1)
-    return cell, scaled - np.float32(cell)
+def _locate(points, first, count, resolution, entries, rows, places):
+    """Where points `first` to `first + count` lie in a level.
+
+    rows [8*BLOCK]: the table rows of each one's eight corners. places [11*BLOCK]: the corners' trilinear weights, then
+    its place within its cell.
+    """
+    scale, last, side = np.float32(resolution), np.int32(resolution - 1), resolution + 1
+    dense = side * side * side <= entries
+    step_y, step_z = np.uint32(side if dense else PRIME_Y), np.uint32(side * side if dense else PRIME_Z)
+    mask = np.uint32(entries - 1)
+    for m in range(np.uint64(count)):
+        n = THREE * (np.uint64(first) + m)
+        x, y, z = points[n] * scale, points[n + np.uint64(1)] * scale, points[n + np.uint64(2)] * scale
+        i = min(max(np.int32(x), np.int32(0)), last)
+        j = min(max(np.int32(y), np.int32(0)), last)
+        k = min(max(np.int32(z), np.int32(0)), last)
+        x0, y0, z0 = np.uint32(i), np.uint32(np.uint32(j) * step_y), np.uint32(np.uint32(k) * step_z)
+        x1, y1, z1 = np.uint32(x0 + NEXT), np.uint32(y0 + step_y), np.uint32(z0 + step_z)
+        if dense:
+            a, b, c, d = np.uint32(y0 + z0), np.uint32(y1 + z0), np.uint32(y0 + z1), np.uint32(y1 + z1)
+            rows[m], rows[B1 + m], rows[B2 + m], rows[B3 + m] = x0 + a, x1 + a, x0 + b, x1 + b
+            rows[B4 + m], rows[B5 + m], rows[B6 + m], rows[B7 + m] = x0 + c, x1 + c, x0 + d, x1 + d
+        else:
+            a, b, c, d = (y0 ^ z0) & mask, (y1 ^ z0) & mask, (y0 ^ z1) & mask, (y1 ^ z1) & mask
+            x0, x1 = x0 & mask, x1 & mask
+            rows[m], rows[B1 + m], rows[B2 + m], rows[B3 + m] = x0 ^ a, x1 ^ a, x0 ^ b, x1 ^ b
+            rows[B4 + m], rows[B5 + m], rows[B6 + m], rows[B7 + m] = x0 ^ c, x1 ^ c, x0 ^ d, x1 ^ d
+        u, v, w = x - np.float32(i), y - np.float32(j), z - np.float32(k)
+        p, q, r, s, t = (ONE - v) * (ONE - w), v * (ONE - w), (ONE - v) * w, v * w, ONE - u
+        places[m], places[B1 + m], places[B2 + m], places[B3 + m] = t * p, u * p, t * q, u * q
+        places[B4 + m], places[B5 + m], places[B6 + m], places[B7 + m] = t * r, u * r, t * s, u * s
+        places[B8 + m], places[B9 + m], places[B10 + m] = u, v, w
 
 
 @inline
-def _corners(x, y, z, resolution, entries):
-    """The table rows of the eight corners around a point, and the point's place within its cell."""
-    i, u = _cell(x, resolution)
-    j, v = _cell(y, resolution)
-    k, w = _cell(z, resolution)
-    side = resolution + 1
-    if side * side * side <= entries:
-        a = i + side * (j + side * k)
-        b, c, d = a + side, a + side * side, a + side * (side + 1)
-        return (a, a + 1, b, b + 1, c, c + 1, d, d + 1), (u, v, w)
-    y0, y1, z0, z1 = j * PRIME_Y, (j + 1) * PRIME_Y, k * PRIME_Z, (k + 1) * PRIME_Z
-    a, b, c, d = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
-    m, n = entries - 1, i + 1
-    low = ((i ^ a) & m, (n ^ a) & m, (i ^ b) & m, (n ^ b) & m)
-    return (*low, (i ^ c) & m, (n ^ c) & m, (i ^ d) & m, (n ^ d) & m), (u, v, w)
+def _at(buffer, m):
+    """The eight corners' entries of a point in a buffer of `_locate`."""
+    low = buffer[m], buffer[B1 + m], buffer[B2 + m], buffer[B3 + m]
+    return (*low, buffer[B4 + m], buffer[B5 + m], buffer[B6 + m], buffer[B7 + m])
 
 
 @inline
-def _weights(u, v, w):
-    """The trilinear weights of the eight corners."""
-    a, b, c, d = (ONE - v) * (ONE - w), v * (ONE - w), (ONE - v) * w, v * w
-    t = ONE - u
-    return t * a, u * a, t * b, u * b, t * c, u * c, t * d, u * d
+def _buffers():
+    return np.empty(8 * BLOCK, np.uint32), np.empty(11 * BLOCK, np.float32)
 
 
 @functools.cache
 def _kernels(features: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """The three passes for a fixed number of features a level, so that the compiler keeps them in one register."""
+    """The three passes for a fixed number of features a level, so that the compiler keeps them in registers.
+
+    Features and their gradients are `[N,W]` flat; those of a level begin at column `level * stride`.
+    """
+    size = np.uint64(features)
+
+    @inline
+    def gather(table, rows, places, count, out, start, width):
+        """Add the features of a block's points to its rows of `out`."""
+        for m in range(np.uint64(count)):
+            row, weight, n = _at(rows, m), _at(places, m), np.uint64(start) + m * np.uint64(width)
+            for f in range(size):
+                total = ZERO
+                for corner in range(8):
+                    total += weight[corner] * table[size * np.uint64(row[corner]) + f]
+                out[n + f] += total
+
+    @inline
+    def scatter(grad, rows, places, count, out, start, width):
+        """The transpose of `gather`."""
+        for m in range(np.uint64(count)):
+            n, total = np.uint64(start) + m * np.uint64(width), ZERO
+            for f in range(size):
+                total += abs(grad[n + f])
+            if total == ZERO:  # samples behind a surface: most of them, once there is one
+                continue
+            row, weight = _at(rows, m), _at(places, m)
+            for f in range(size):
+                g = grad[n + f]
+                for corner in range(8):
+                    out[size * np.uint64(row[corner]) + f] += weight[corner] * g
+
+    @inline
+    def slopes(table, grad, rows, count, start, width, out):
+        """Each corner's features times the gradient, to out [8*BLOCK]."""
+        for m in range(np.uint64(count)):
+            row, n = _at(rows, m), np.uint64(start) + m * np.uint64(width)
+            for corner in range(np.uint64(8)):
+                total = ZERO
+                for f in range(size):
+                    total += table[size * np.uint64(row[corner]) + f] * grad[n + f]
+                out[corner * np.uint64(BLOCK) + m] = total
 
     @kernel
-    def forward_pass(points, table, resolutions, stride, out):
-        count, levels, entries = points.shape[0], table.shape[0], table.shape[1]
+    def forward_pass(points, table, resolutions, stride, width, out):
+        count, entries = points.shape[0] // 3, table.shape[1] // features
         for block in prange((count + BLOCK - 1) // BLOCK):
-            for level in range(levels):
-                resolution, column = resolutions[level], level * stride
-                for n in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-                    rows, place = _corners(points[n, 0], points[n, 1], points[n, 2], resolution, entries)
-                    weights = _weights(*place)
-                    for f in range(features):
-                        total = np.float32(0)
-                        for corner in range(8):
-                            total += weights[corner] * table[level, rows[corner], f]
-                        out[n, column + f] += total
+            rows, places = _buffers()
+            first = block * BLOCK
+            many = min(count - first, BLOCK)
+            for level in range(table.shape[0]):
+                _locate(points, first, many, resolutions[level], entries, rows, places)
+                gather(table[level], rows, places, many, out, first * width + level * stride, width)
 
     @kernel
-    def table_pass(points, grad, resolutions, stride, out):
-        count, levels, entries = points.shape[0], out.shape[0], out.shape[1]
+    def table_pass(points, grad, resolutions, stride, width, out):
+        count, levels, entries = points.shape[0] // 3, out.shape[0], out.shape[1] // features
         half = (levels + 1) // 2
         for task in prange(levels):
             # Even levels first, then odd: each thread gets coarse (cheap) and fine (dear) levels alike.
             level = 2 * task if task < half else 2 * (task - half) + 1
-            resolution, column = resolutions[level], level * stride
-            out[level] = 0
-            for n in range(count):
-                size = np.float32(0)
-                for f in range(features):
-                    size += abs(grad[n, column + f])
-                if size == 0:  # samples behind a surface: most of them, once there is one
-                    continue
-                rows, place = _corners(points[n, 0], points[n, 1], points[n, 2], resolution, entries)
-                weights = _weights(*place)
-                for corner in range(8):
-                    for f in range(features):
-                        out[level, rows[corner], f] += weights[corner] * grad[n, column + f]
+            rows, places = _buffers()
+            out[level] = ZERO
+            for first in range(0, count, BLOCK):
+                many = min(count - first, BLOCK)
+                _locate(points, first, many, resolutions[level], entries, rows, places)
+                scatter(grad, rows, places, many, out[level], first * width + level * stride, width)
 
     @kernel
-    def points_pass(points, table, grad, resolutions, stride, out):
-        count, levels, entries = points.shape[0], table.shape[0], table.shape[1]
+    def points_pass(points, table, grad, resolutions, stride, width, out):
+        count, entries = points.shape[0] // 3, table.shape[1] // features
         for block in prange((count + BLOCK - 1) // BLOCK):
-            for level in range(levels):
-                resolution, column = resolutions[level], level * stride
-                for n in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-                    rows, (u, v, w) = _corners(points[n, 0], points[n, 1], points[n, 2], resolution, entries)
-                    for corner in range(8):
-                        slope = np.float32(0)
-                        for f in range(features):
-                            slope += table[level, rows[corner], f] * grad[n, column + f]
-                        slope *= np.float32(resolution)
-                        i, j, k = corner & 1, corner >> 1 & 1, corner >> 2
-                        a, b, c = (u if i else ONE - u), (v if j else ONE - v), (w if k else ONE - w)
-                        out[n, 0] += slope * b * c * (ONE if i else -ONE)
-                        out[n, 1] += slope * a * c * (ONE if j else -ONE)
-                        out[n, 2] += slope * a * b * (ONE if k else -ONE)
+            rows, places = _buffers()
+            along = np.empty(8 * BLOCK, np.float32)
+            first = block * BLOCK
+            many = min(count - first, BLOCK)
+            for level in range(table.shape[0]):
+                _locate(points, first, many, resolutions[level], entries, rows, places)
+                slopes(table[level], grad, rows, many, first * width + level * stride, width, along)
+                _add_slopes(along, places, many, np.float32(resolutions[level]), first, out)
 
     return forward_pass, table_pass, points_pass
 
 
-def _levels(resolutions: tuple[int, ...], features: int, summed: bool) -> tuple[np.ndarray, int]:
-    """The resolutions as an array, and how many columns apart the levels lie in the output."""
-    return np.array(resolutions, dtype=np.int64), 0 if summed else features
+@inline
+def _add_slopes(along, places, count, resolution, first, out):
+    """Add to a block's points [N*3] the trilinear weights' derivatives times what is `along` each corner."""
+    for m in range(np.uint64(count)):
+        a, b, c, d, e, f, g, h = _at(along, m)
+        u, v, w = places[B8 + m], places[B9 + m], places[B10 + m]
+        p, q, r, s, t = (ONE - v) * (ONE - w), v * (ONE - w), (ONE - v) * w, v * w, ONE - u
+        n = THREE * (np.uint64(first) + m)
+        out[n] += resolution * (p * (b - a) + q * (d - c) + r * (f - e) + s * (h - g))
+        lower, upper = t * (c - a) + u * (d - b), t * (g - e) + u * (h - f)
+        out[n + np.uint64(1)] += resolution * ((ONE - w) * lower + w * upper)
+        left, right = t * (e - a) + u * (f - b), t * (g - c) + u * (h - d)
+        out[n + np.uint64(2)] += resolution * ((ONE - v) * left + v * right)
+
+
+def _layout(resolutions: tuple[int, ...], features: int, summed: bool) -> tuple[np.ndarray, int, int]:
+    """The resolutions as an array; how many columns apart levels, and points, lie in the output."""
+    return np.array(resolutions), *((0, features) if summed else (features, features * len(resolutions)))
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    return tensor.view(-1).numpy()
 
 
 def forward(points: Tensor, table: Tensor, resolutions: tuple[int, ...], summed: bool) -> Tensor:
     """`[N, L*F]`, or `[N,F]` summed, of contiguous float32 points `[N,3]` and table `[L,T,F]`."""
-    levels, _, features = table.shape
-    out = torch.zeros(len(points), features if summed else levels * features)
-    _kernels(features)[0](points.numpy(), table.numpy(), *_levels(resolutions, features, summed), out.numpy())
+    layout = _layout(resolutions, table.shape[2], summed)
+    out = torch.zeros(len(points), layout[-1])
+    _kernels(table.shape[2])[0](_flat(points), table.flatten(1).numpy(), *layout, _flat(out))
     return out
 
 
 def backward_table(points: Tensor, table: Tensor, grad: Tensor, resolutions: tuple[int, ...], summed: bool) -> Tensor:
     """The gradient `[L,T,F]` on the table, from the gradient on the features."""
-    out = torch.empty_like(table)
-    spacing = _levels(resolutions, table.shape[2], summed)
-    _kernels(table.shape[2])[1](points.numpy(), grad.numpy(), *spacing, out.numpy())
+    out, layout = torch.empty_like(table), _layout(resolutions, table.shape[2], summed)
+    _kernels(table.shape[2])[1](_flat(points), _flat(grad), *layout, out.flatten(1).numpy())
     return out
 
 
 def backward_points(points: Tensor, table: Tensor, grad: Tensor, resolutions: tuple[int, ...], summed: bool) -> Tensor:
     """The gradient `[N,3]` on the points, from the gradient on the features."""
-    out = torch.zeros_like(points)
-    spacing = _levels(resolutions, table.shape[2], summed)
-    _kernels(table.shape[2])[2](points.numpy(), table.numpy(), grad.numpy(), *spacing, out.numpy())
+    out, layout = torch.zeros_like(points), _layout(resolutions, table.shape[2], summed)
+    _kernels(table.shape[2])[2](_flat(points), table.flatten(1).numpy(), _flat(grad), *layout, _flat(out))
     return out
