@@ -59,13 +59,17 @@ class Field(nn.Module):
         self.register_buffer("occupied", torch.zeros(cells, cells, cells, dtype=torch.bool, device=device))
         self.register_buffer("floor", torch.zeros(cells, cells, cells, device=device))
         self.register_buffer("renders", torch.zeros((), dtype=torch.int64))
-        self._look(torch.full((cells**3, 3), 0.5, device=device))
+        corners = torch.cartesian_prod(*[torch.arange(cells, device=device)] * 3)
+        reached = (corners + 0.5 - cells / 2).norm(dim=-1) < (cells + 3**0.5) / 2
+        self.register_buffer("corners", corners[reached], persistent=False)  # of the cells that the unit sphere reaches
+        self._look(torch.full_like(self.corners, 0.5, dtype=torch.float32))
 
     def query(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Densities `[M]` per unit length and colours `[M,3]` of points `[M,3]`."""
         logits = hash_encode(0.5 * points + 0.5, self.table, self.resolutions, summed=True)
         blob = self.blob_scale * (1 - points.norm(dim=-1) / self.blob_std)
-        return self.density_scale * nn.functional.softplus(logits[:, 0] + blob), logits[:, 1:].sigmoid()
+        # of all columns: on a slice, the sigmoid would not vectorise
+        return self.density_scale * nn.functional.softplus(logits[:, 0] + blob), logits.sigmoid()[:, 1:]
 
     def query_with_normals(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Densities `[M]`, and colours and unit normals `[M,6]`: the density falls fastest along the normal.
@@ -118,21 +122,20 @@ class Field(nn.Module):
     def after_step(self, step: int, steps: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
         """Every few steps, look again at which cells are occupied."""
         if step % UPDATE_EVERY == 0:
-            self._look(torch.rand(self.seen.numel(), 3, generator=generator).to(self.seen, non_blocking=True))
+            self._look(torch.rand(len(self.corners), 3, generator=generator).to(self.seen, non_blocking=True))
 
     @torch.no_grad()
     def _look(self, place: Tensor) -> None:
-        """Sample the density at a place in each cell, `[G^3,3]` in [0,1), and mark the cells that matter.
+        """Sample the density at a place in each of the `corners`' cells, `[N,3]` in [0,1), and mark the cells that matter.
 
         Neighbours of what is seen are kept too: there the surface can grow.
         """
         cells = self.seen.shape[0]
-        corners = torch.cartesian_prod(*[torch.arange(cells, device=place.device)] * 3)
-        sigmas = self._densities((corners + place) * (2 / cells) - 1).view_as(self.seen)
+        sigmas = torch.zeros_like(self.seen)
+        sigmas[self.corners.unbind(1)] = self._densities((self.corners + place) * (2 / cells) - 1)
         torch.maximum(DECAY * self.seen, sigmas, out=self.seen)
-        near = nn.functional.max_pool3d(self.seen[None], 3, stride=1, padding=1)[0]
-        self.floor.copy_(-nn.functional.max_pool3d(-sigmas[None], 3, stride=1, padding=1)[0])
-        torch.gt(near * (2 / self.samples), VISIBLE, out=self.occupied)
+        self.floor.copy_(-_highest_nearby(-sigmas))
+        torch.gt(_highest_nearby(self.seen) * (2 / self.samples), VISIBLE, out=self.occupied)
 
     def _densities(self, points: Tensor) -> Tensor:
         return torch.cat([self.query(part)[0] for part in points.split(QUERY)])
@@ -143,3 +146,13 @@ class Field(nn.Module):
         from dreamforge.export.surface import mesh_from_views
 
         return mesh_from_views(self.render, resolution)
+
+
+def _highest_nearby(grid: Tensor) -> Tensor:
+    """The highest of each cell of `[G,G,G]` and its neighbours, axis by axis: max_pool3d takes fifty times as long."""
+    for _ in range(3):
+        highest = grid.clone()
+        torch.maximum(highest[1:], grid[:-1], out=highest[1:])
+        torch.maximum(highest[:-1], grid[1:], out=highest[:-1])
+        grid = highest.movedim(0, -1)
+    return grid

@@ -13,7 +13,7 @@ from dreamforge.cameras import Cameras, orbit, sphere
 from dreamforge.contracts import Views
 from dreamforge.optimize import make_optimizer
 from dreamforge.rng import generator
-from dreamforge.scenes.field import Field
+from dreamforge.scenes.field import Field, _highest_nearby
 
 SMALL = {"levels": 5, "finest": 32, "table_bits": 13, "samples": 32, "cells": 32, "learning_rate": 0.1}
 RADIUS = 0.5
@@ -69,6 +69,16 @@ def test_it_learns_colour_shape_depth_and_normals(fitted: Field) -> None:
 def test_most_of_space_is_passed_over_once_there_is_a_shape(fitted: Field) -> None:
     assert fitted.occupied.float().mean() < 0.9 * Field(seed=0, **SMALL).occupied.float().mean()
     assert fitted.floor.max() > 0
+
+
+def test_every_cell_inside_the_sphere_is_looked_at_with_its_neighbours() -> None:
+    field, random = Field(seed=0, **SMALL), torch.Generator().manual_seed(0)
+    points = torch.nn.functional.normalize(torch.randn(999, 3, generator=random), dim=1)
+    looked = torch.zeros(32, 32, 32, dtype=torch.bool)
+    looked[field.corners.unbind(1)] = True
+    assert looked[((points + 1) * 16).long().unbind(1)].all() and looked.float().mean() < 0.7
+    grid = torch.rand(7, 7, 7, generator=random)
+    assert torch.equal(_highest_nearby(grid), torch.nn.functional.max_pool3d(grid[None], 3, stride=1, padding=1)[0])
 
 
 def test_the_ending_of_rays_changes_nothing_to_be_seen(fitted: Field) -> None:
