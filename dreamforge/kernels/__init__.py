@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 import os
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from dreamforge.errors import UserError, did_you_mean
 
@@ -67,6 +69,16 @@ def choice(device_type: str, kernel: str, forced: str = "") -> tuple[str, str]:
     if problem and forced == fast:
         raise UserError(f"DREAMFORGE_KERNELS={forced}: {problem}")
     return ("torch", problem) if problem else (fast, "")
+
+
+def check_finite(where: str, **tensors: Tensor) -> None:
+    """Raise ValueError for a tensor on the CPU that is not finite: one sum each, which is finite only where every term
+    is (or they are absurd anyway). On other devices looking would make the host wait; there the loss tells."""
+    for name, tensor in tensors.items():
+        if tensor.device.type == "cpu":
+            wide = torch.promote_types(tensor.dtype, torch.float32)  # a sum in half precision overflows
+            if not math.isfinite(tensor.detach().sum(dtype=wide).item()):
+                raise ValueError(f"{where}: {name} must be finite")
 
 
 def compilation_ahead() -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreamforge.kernels import backend
+from dreamforge.kernels import backend, check_finite
 
 BANDS = {1: 0, 4: 1, 9: 2, 16: 3}
 """Degree by number of coefficients."""
@@ -31,9 +31,11 @@ def view_colors(coefficients: Tensor, means: Tensor, positions: Tensor) -> Tenso
     """Colours `[B,N,3]` >= 0 of N points `[N,3]` seen from B positions `[B,3]`.
 
     coefficients: `[N,K,3]`, K = (degree + 1)^2 up to 16. Differentiable once in the coefficients and the points.
+    Raises ValueError for inputs that are not finite.
     """
     if coefficients.shape[1] not in BANDS:
         raise ValueError(f"spherical harmonics have 1, 4, 9 or 16 coefficients, not {coefficients.shape[1]}")
+    check_finite("view_colors", coefficients=coefficients, means=means, positions=positions)
     serves = backend(means.device, "harmonics")
     if coefficients.dtype == means.dtype == torch.float32 and serves != "torch":
         kernels = importlib.import_module(f"dreamforge.kernels.harmonics_{serves}")

@@ -12,7 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from dreamforge.kernels import backend
+from dreamforge.kernels import backend, check_finite
 
 PRIME_Y, PRIME_Z = 2654435761, 805459861
 FAST_TABLES = {"numba": (torch.float32,), "cuda": (torch.float32, torch.float16)}
@@ -25,12 +25,14 @@ def hash_encode(points: Tensor, table: Tensor, resolutions: Sequence[int], summe
     table: `[L,T,F]`, T a power of two. One in half precision is interpolated, and its gradient added up, in the
     precision of the points. resolutions: the cells a side of each of the L levels.
     summed: add the levels up instead of concatenating them, `[N,F]`; the same value as summing afterwards, with a
-    fraction of the memory traffic. Results do not depend on the number of threads.
+    fraction of the memory traffic. Results do not depend on the number of threads. Raises ValueError for points or a
+    table that are not finite, or do not fit.
     """
     if table.shape[1] & (table.shape[1] - 1):
         raise ValueError(f"a hash table needs a power of two of entries, not {table.shape[1]}")
     if len(resolutions) != table.shape[0]:
         raise ValueError(f"{len(resolutions)} resolutions for a table of {table.shape[0]} levels")
+    check_finite("hash_encode", points=points, table=table)
     serves = backend(table.device, "hashgrid")
     if points.dtype == torch.float32 and serves in FAST_TABLES:
         kernels = importlib.import_module(f"dreamforge.kernels.hashgrid_{serves}")

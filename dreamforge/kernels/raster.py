@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from dreamforge.kernels import backend
+from dreamforge.kernels import backend, check_finite
 from dreamforge.kernels import raster_reference as reference
 
 
@@ -58,8 +58,9 @@ def interpolate(attributes: Tensor, faces: Tensor, fragments: Fragments, samples
     """Vertex attributes `[V,C]` or `[B,V,C]` at every pixel, 0 where empty: `[B,C,H,W]`.
 
     Differentiable in the attributes and the barycentrics. samples: the answer is `[B,C,H/samples,W/samples]`, the mean
-    of each block of `samples`² pixels.
+    of each block of `samples`² pixels. Raises ValueError for attributes that are not finite.
     """
+    check_finite("interpolate", attributes=attributes)
     _check_indices(faces, attributes.shape[-2], "interpolate: vertex numbers in faces")
     _check_indices(fragments.face, len(faces), "interpolate: face numbers in fragments")
     if _fast(attributes, fragments.barycentric):
@@ -104,11 +105,11 @@ def sample_texture(texture: Tensor, uv: Tensor, level: Tensor | None = None) -> 
 
     Bilinear; with a level `[B,H,W]`, trilinear between its mip levels (each the mean of 2 x 2 texels of the one below,
     as long as both sides are even and longer than 2). Differentiable in the texture and in uv.
+    Raises ValueError for a texture or uv that are not finite.
     """
     if 1 in texture.shape[1:]:
         texture = texture.expand(-1, *(max(2, side) for side in texture.shape[1:]))
-    if uv.device.type == "cpu" and not uv.detach().sum().isfinite():
-        raise ValueError("sample_texture: uv must be finite")
+    check_finite("sample_texture", texture=texture, uv=uv)
     if _fast(texture, uv):
         return _SampleTexture.apply(texture, uv, level)
     return reference.sample_texture(texture, uv, level)
@@ -185,7 +186,6 @@ class _Antialias(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor):  # noqa: ANN205
         to_image, to_pixels = _kernels(grad, "_antialias").blend_backward(*ctx.saved_tensors, grad.contiguous())
         return to_image, to_pixels, None, None, None, None
-
 
 
 class _SampleTexture(torch.autograd.Function):

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from dreamforge.cameras import Cameras
-from dreamforge.kernels import backend
+from dreamforge.kernels import backend, check_finite
 
 NEAR = 0.1
 DILATION = 0.3
@@ -78,13 +78,10 @@ def splat(
     distance along the viewing axis, not divided by alpha. Tensors other than float32 go to the torch reference.
     Raises ValueError for parameters or cameras that are not finite.
     """
-    for name, value in (
-        ("means", means), ("scales", scales), ("rotations", rotations), ("opacities", opacities),
-        ("colors", colors), ("cameras", cameras.c2w), ("cameras", cameras.fov),
-    ):  # fmt: skip
-        # one reduction: a sum is finite only where every term is (or the values are absurd anyway)
-        if value.device.type == "cpu" and not np.isfinite(value.detach().sum().item()):
-            raise ValueError(f"splat: {name} must be finite")
+    check_finite(
+        "splat", means=means, scales=scales, rotations=rotations, opacities=opacities, colors=colors,
+        cameras=cameras.c2w, fov=cameras.fov,
+    )  # fmt: skip
     views, focals = _views(cameras, means)
     render = _implementation(means)
     size = (cameras.height, cameras.width)

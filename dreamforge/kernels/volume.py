@@ -13,7 +13,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from dreamforge.kernels import backend
+from dreamforge.kernels import backend, check_finite
 
 STOP = 1e-3  # a ray ends where less than this much light gets through: a quarter of what 8 bits can show
 
@@ -48,8 +48,9 @@ def march(
     origins, directions: `[R,3]`, directions of unit length. occupancy: `[G,G,G]` bool, the cells to sample, indexed
     [x,y,z] over [-1,1]^3. floor: `[G,G,G]` densities that the cells have at least: a ray ends where these alone let
     less than `STOP` of the light through, so that nothing is spent on what is hidden. jitter: `[R]` in [0,1), where
-    in its step a ray's samples lie (the middle where None).
+    in its step a ray's samples lie (the middle where None). Raises ValueError for rays or a floor that are not finite.
     """
+    check_finite("march", origins=origins, directions=directions, floor=floor)
     origins, directions = origins.detach(), directions.detach()
     jitter = torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter
     kernels = _kernels(origins)
@@ -93,6 +94,7 @@ def composite(
     where less than `STOP` of the light gets through count for nothing and receive a gradient of exactly zero.
     The distortion is Mip-NeRF 360's (arXiv 2111.12077), in world units: sum_ij w_i w_j |t_i - t_j| + sum_i w_i^2
     step / 3, which is small where the opacity of a ray lies in one place. It costs one pass, since t is sorted.
+    Densities and colours are computed by the scene, so what is not finite shows in the loss, and is for the engine.
     """
     kernels = _kernels(sigmas)
     if kernels:
