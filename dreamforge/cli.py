@@ -41,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 done, 2 bad input, 128 + signal when stopped)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments, rest = _parser().parse_known_args(argv)
+        arguments, rest = _parser().parse_known_args(_spelled_out(argv))
         stray = [word for word in rest if "=" not in word or word.startswith("-")]
-        if stray or (rest and arguments.command not in ("run", "config", "bench", "evaluate")):
+        if stray or (rest and arguments.command not in ("run", "config", "bench", "evaluate", "sweep")):
             raise UserError(f"unrecognized argument '{(stray or rest)[0]}'; see `dreamforge {arguments.command} --help`")
         arguments.overrides, arguments.argv = rest, argv
         return COMMANDS[arguments.command](arguments) or 0
@@ -60,6 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _spelled_out(argv: list[str]) -> list[str]:
+    """`sweep prompts.txt` is short for `sweep start prompts.txt`."""
+    short = argv[:1] == ["sweep"] and argv[1:] and argv[1] not in SWEEP and argv[1] not in ("-h", "--help")
+    return ["sweep", "start", *argv[1:]] if short else argv
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     methods.add_argument("--out", default="outputs/methods", metavar="DIR", help="default: outputs/methods")
     methods.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
 
+    _add_sweep(commands)
     bench = commands.add_parser("bench", help="how long kernels and steps take on this machine")
     benches = bench.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
     timed = [benches.add_parser("kernels", help="each kernel by each implementation that serves it here")]
@@ -167,6 +174,41 @@ def _parser() -> argparse.ArgumentParser:
     bank.add_argument("--size", type=int, default=128, help="pixels a side (default: 128)")
     _add_ember(commands)
     return parser
+
+
+def _add_sweep(commands: Any) -> None:
+    sweep = commands.add_parser(
+        "sweep", help="make many prompts: here, on a Ray cluster or on Slurm", epilog=SWEEPS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    tools = sweep.add_subparsers(dest="tool", required=True, metavar="TOOL", parser_class=_Parser)
+    start = tools.add_parser(
+        "start",
+        help="make every prompt of a list (the word start can be left out)",
+        description="Make every prompt of a list with every seed and recipe. All of it is checked before anything starts. "
+        "Columns of a .csv, or keys of a .jsonl, are prompt and, where rows differ, recipe, seed, prior, negative, "
+        "source_prompt, image or any key of the configuration, such as stages.0.steps.",
+        epilog="Any key of the configuration can follow as KEY=VALUE, for every run.",
+    )
+    start.add_argument("prompts", metavar="PROMPTS", help="a prompt a line, a .csv, a .jsonl, or toyworld-16")
+    start.add_argument("--seeds", default="0", help="such as 0-3 or 0,5 (default: 0)")
+    start.add_argument("--recipes", default="splats", help="recipes, separated by commas (default: splats)")
+    start.add_argument("--out", metavar="DIR", help="the sweep's folder (default: outputs/sweep-<list>-<number>)")
+    start.add_argument("--dry-run", action="store_true", help="only check, and list what would be made")
+    tools.add_parser("status", help="how many runs are done, and which failed why")
+    resume = tools.add_parser("resume", help="make what is not made yet, failed runs once more")
+    tools.add_parser("report", help="write the gallery of what is there")
+    for name in ("status", "resume", "report"):
+        tools.choices[name].add_argument("sweep", metavar="SWEEP", help="a sweep's folder")
+    for tool in (start, resume):
+        tool.add_argument("--engine", choices=("local", "ray", "slurm"), help="who does the work (default: local)")
+        tool.add_argument("--jobs", type=int, help="local: runs at a time (default: the GPUs, or the cores)")
+        tool.add_argument("--cpus-per-run", type=int, help="threads of each run (default: 1)")
+        tool.add_argument("--gpus-per-run", type=float, help="Ray, Slurm (default: 0)")
+        tool.add_argument("--address", help="Ray: of the cluster, or auto (default: a cluster of this machine)")
+        tool.add_argument("--partition", help="Slurm: where to")
+        tool.add_argument("--array", type=int, help="Slurm: jobs that share the runs (default: 64)")
+        tool.add_argument("--minutes", type=int, help="Slurm: time limit of each job (default: 240)")
 
 
 def _add_object(tools: Any) -> None:
@@ -354,6 +396,36 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     ))  # fmt: skip
 
 
+def _sweep(arguments: argparse.Namespace) -> int:
+    from dreamforge.pipeline import Interrupted
+    from dreamforge.sweep import carry
+    from dreamforge.sweep.folder import Engine
+    from dreamforge.sweep.plan import seeds_of
+
+    if arguments.overrides and arguments.tool != "start":
+        raise UserError(f"{arguments.overrides[0]}: a sweep's settings are fixed when it starts; start another with it")
+    say = functools.partial(print, flush=True)
+    if arguments.tool == "status":
+        carry.status(arguments.sweep, say)
+        return 0
+    if arguments.tool == "report":
+        say(carry.report(arguments.sweep))
+        return 0
+    keys = ("jobs", "cpus_per_run", "gpus_per_run", "address", "partition", "array", "minutes")
+    given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
+    given |= {"name": arguments.engine} if arguments.engine else {}
+    try:
+        if arguments.tool == "resume":
+            return bool(carry.resume(arguments.sweep, given, say))
+        return bool(carry.start(
+            arguments.prompts, arguments.recipes.split(","), seeds_of(arguments.seeds), arguments.overrides,
+            Engine(**given), arguments.out, arguments.dry_run, say,
+        ))  # fmt: skip
+    except Interrupted as stop:
+        print(f"stopped; go on with: dreamforge sweep resume {stop.folder}", file=sys.stderr)
+        return 128 + stop.signum
+
+
 def _ember(arguments: argparse.Namespace) -> None:
     from dreamforge.ember import tools
 
@@ -374,6 +446,15 @@ def _ember(arguments: argparse.Namespace) -> None:
             _toyworld(arguments)
 
 
+SWEEP = ("start", "status", "resume", "report")
+SWEEPS = """\
+examples:
+  dreamforge sweep prompts.txt --seeds 0-1
+  dreamforge sweep prompts.csv --engine ray --address auto --gpus-per-run 1
+  dreamforge sweep prompts.csv --engine slurm --partition gpu --array 64
+  dreamforge sweep status outputs/sweep-prompts-001
+"""
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "resume": _resume,
@@ -383,6 +464,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "config": _config,
     "doctor": _doctor,
     "evaluate": _evaluate,
+    "sweep": _sweep,
     "bench": _bench,
     "toyworld": _toyworld,
     "ember": _ember,

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -132,7 +132,7 @@ def last_scene(run: Run) -> tuple[Scene | None, int]:
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
-    with _StopSignals() as stop, console.run(run):
+    with StopSignals() as stop, console.run(run):
         scene = _optimize_stages(run, prior, console, stop)
     _finish(run, scene, console)
     return run
@@ -240,7 +240,7 @@ def _drawn(config: RunConfig, stage: StageConfig, prior: Prior) -> torch.Tensor:
     return prior.decode(sample(prior, prompt, like, generator(config.seed, "reference"), scale=scale))[0]
 
 
-def _optimize_stages(run: Run, prior: Prior, console: Console, stop: _StopSignals) -> Scene:
+def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals) -> Scene:
     config = run.config
     checkpoint = run.last_checkpoint()
     run.forget_after(checkpoint.stage if checkpoint else 0, checkpoint.step if checkpoint else 0)
@@ -370,23 +370,26 @@ def _finish(run: Run, scene: Scene, console: Console) -> None:
         video = torch.cat(frames)
         save_video(video, run.folder / "turntable.mp4", fps=24)
         save_picture(contact_sheet(video[::6], columns=4), run.folder / "contact.png")
-        run.describe(seconds=round(time.time() - run.started, 1), assets=[path.name for path in result.paths])
+        found = {"psnr": round(result.verification.mean_psnr, 2), "iou": round(result.verification.mean_iou, 4)}
+        run.describe(seconds=round(time.time() - run.started, 1), assets=[path.name for path in result.paths], **found)
         write_report(run.folder, config.prompt, result)
     run.describe(state="finished")
     console.say(f"verified: {result.verification.summary()}")
     console.where(run, [path.name for path in result.paths])
 
 
-class _StopSignals:
-    """SIGINT and SIGTERM ask the loop to stop at the next step boundary instead of tearing it."""
+class StopSignals:
+    """SIGINT and SIGTERM ask for a stop at the next good moment instead of tearing the work: they set `signum`, and
+    `then` is called."""
 
-    def __init__(self) -> None:
-        self.signum = 0
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self.signum, self._then = 0, then
         self._previous: dict[int, Any] = {}
 
-    def __enter__(self) -> _StopSignals:
+    def __enter__(self) -> StopSignals:
         def remember(signum: int, frame: FrameType | None) -> None:
             self.signum = signum
+            self._then()
 
         try:
             for signum in (signal.SIGINT, signal.SIGTERM):
