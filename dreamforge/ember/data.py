@@ -4,7 +4,7 @@ alone; worker processes render ahead of the training."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
 
 import torch
@@ -17,12 +17,15 @@ from dreamforge.rng import generator
 from dreamforge.toyworld import Description, render_pairs
 from dreamforge.toyworld.descriptions import VIEWS
 
+PAIRED, ELEVATIONS = 4, (-20.0, 70.0)
+"""One batch of new objects in so many has pictures of two things, three in ten; degrees, so that some are overhead."""
+
 
 @dataclass
 class Examples:
     """N objects, each from V sides (a turn's equal parts apart); everything runs over the N*V pictures, object by object.
 
-    pixels: `[N*V,3,H,W]` uint8. said: what the caption of a picture says, its view word or none included.
+    pixels: `[N*V,3,H,W]` uint8. latents: theirs, `[N*V,C,h,w]`, where a task has prepared them. said: what the caption of a picture says, its view word or none included.
     """
 
     views: int
@@ -30,6 +33,7 @@ class Examples:
     captions: list[str]
     said: list[Description]
     cameras: Cameras
+    latents: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -41,7 +45,10 @@ class Examples:
     def object(self, index: int) -> Examples:
         """One object's pictures."""
         here = slice(index * self.views, (index + 1) * self.views)
-        return Examples(self.views, self.pixels[here], self.captions[here], self.said[here], self.cameras[here])
+        return Examples(
+            self.views, self.pixels[here], self.captions[here], self.said[here], self.cameras[here],
+            None if self.latents is None else self.latents[here],
+        )  # fmt: skip
 
     def words(self) -> list[list[str]]:
         """The plain words for what each picture shows, its view among them."""
@@ -81,8 +88,9 @@ class Stream:
         """Objects in a batch that were not shown before, on average."""
         return max(1, self.objects // self.reuse)
 
-    def batches(self, first: int = 0) -> Iterator[Examples]:
-        """Batch `first` and those after it; which is the first makes no difference to any."""
+    def batches(self, first: int = 0, prepare: Callable[[Examples], Examples] = lambda new: new) -> Iterator[Examples]:
+        """Batch `first` and those after it; which is the first makes no difference to any. prepare: applied to new objects,
+        once each."""
         depth = max(1, self.pool // self.fresh) if self.reuse > 1 else 1
         kept: deque[Examples] = deque(maxlen=depth)
         start = max(0, first - depth + 1)
@@ -94,9 +102,9 @@ class Stream:
         for k, examples in enumerate(items, start):
             if kept and kept[-1].pixels.shape != examples.pixels.shape:
                 kept.clear()
-            kept.append(examples)
+            kept.append(prepare(examples))
             if k >= first:
-                yield examples if self.reuse == 1 else self._drawn(kept, k)
+                yield kept[-1] if self.reuse == 1 else self._drawn(kept, k)
 
     def _drawn(self, kept: deque[Examples], k: int) -> Examples:
         index = torch.randint(len(kept) * self.fresh, (self.objects,), generator=generator(self.seed, k, "pool"))
@@ -113,7 +121,9 @@ class _Rendered(Dataset):
         stream = self.stream
         size = stream.size // 2 if k < stream.coarse else stream.size
         seed = generator(stream.seed, k, "examples").initial_seed()
-        pairs = render_pairs(stream.fresh, seed, size, views=stream.views)
+        pairs = render_pairs(
+            stream.fresh, seed, size, views=stream.views, relations=k % PAIRED == 0, elevations=ELEVATIONS
+        )
         return Examples(stream.views, (pairs.pictures * 255).round().byte(), pairs.captions, pairs.descriptions, pairs.cameras)
 
 
@@ -124,6 +134,7 @@ def _joined(parts: list[Examples]) -> Examples:
         [text for part in parts for text in part.captions],
         [said for part in parts for said in part.said],
         cat([part.cameras for part in parts]),
+        None if parts[0].latents is None else torch.cat([part.latents for part in parts]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +18,15 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from dreamforge.ember.data import Examples, Stream
+from dreamforge.ember.tokenizer import every_word
 from dreamforge.errors import UserError
 from dreamforge.pictures import save_picture
 from dreamforge.rng import generator
 from dreamforge.runs import write_atomic
 
 SAVE_EVERY, SAY_EVERY, DRAW_EVERY = 180.0, 30.0, 900.0  # seconds
-WARMUP, LONGEST_AVERAGE = 100, 0.9995  # steps; the slowest decay of the weights' moving average
+WARMUP, COOLDOWN = 100, 0.25  # steps; the last share of the minutes, in which the learning rate falls to nothing
+LONGEST_AVERAGE = 0.9995  # the slowest decay of the weights' moving average
 
 Random = Callable[[str], torch.Generator]
 
@@ -33,7 +36,8 @@ class Task(Protocol):
 
     model: the module whose parameters learn. views: sides from which each object is shown, one after the other. size:
     pixels a side; coarse: pictures to see at half that size first. batch: pictures in a batch on a CPU; lr: of AdamW with
-    it. Larger batches take it times the root of their share, four times at most.
+    it. Larger batches take it times the root of their share, four times at most. reuse: how often an object is shown, at
+    least. bf16: whether a CPU that has it is the faster for it; a GPU always is.
     """
 
     model: nn.Module
@@ -42,6 +46,12 @@ class Task(Protocol):
     coarse: int
     batch: int
     lr: float
+    reuse: int = 1
+    bf16: bool = False
+
+    def prepare(self, examples: Examples) -> Examples:
+        """What is worth doing once to new objects, however often they are shown."""
+        return examples
 
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
         """Scalars by name; "loss" is what descends. `random(purpose)` gives the step's generators."""
@@ -90,14 +100,16 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     state = _restore(checkpoint, task.model, average, optimizer) if checkpoint.is_file() else State()
     batch = budget.batch * task.batch
     stream = Stream(
-        seed, batch // task.views, task.views, task.size, task.coarse // batch, budget.reuse, workers=budget.workers
-    )
+        seed, batch // task.views, task.views, task.size, task.coarse // batch,
+        max(budget.reuse, task.reuse), workers=budget.workers,
+    )  # fmt: skip
     lr = task.lr * min(4.0, budget.batch**0.5)
     began, before, pictures_before = time.monotonic(), state.seconds, state.pictures
     saved = said = drawn = began
     done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
-    for examples in () if done else stream.batches(state.step):
-        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizer, lr, state.step)
+    for examples in () if done else stream.batches(state.step, task.prepare):
+        rate = lr * min(1.0, (1 + state.step) / WARMUP, (1 - state.seconds / (60 * budget.minutes)) / COOLDOWN)
+        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizer, rate)
         decay = min(LONGEST_AVERAGE, (1 + state.step) / (10 + state.step))
         torch._foreach_lerp_(list(average.values()), list(task.model.parameters()), 1 - decay)
         state.step += 1
@@ -106,8 +118,8 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
         state.seconds = before + now - began
         done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
         if done or now - said > SAY_EVERY:
-            rate = (state.pictures - pictures_before) / (now - began)
-            _report(name, folder, state, losses, rate, budget, say)
+            speed = (state.pictures - pictures_before) / (now - began)
+            _report(name, folder, state, losses, speed, budget, say)
             said = now
         if done or now - saved > SAVE_EVERY:
             _save(checkpoint, task.model, average, optimizer, state)
@@ -124,13 +136,13 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
 
 
 def _step(
-    task: Task, examples: Examples, random: Random, optimizer: torch.optim.Optimizer, lr: float, step: int
+    task: Task, examples: Examples, random: Random, optimizer: torch.optim.Optimizer, lr: float
 ) -> dict[str, Tensor]:
-    """One update; bf16 autocast where there is a GPU (it is some forty times slower than fp32 on common CPUs)."""
+    """One update, in bf16 where that is the faster."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * min(1.0, (1 + step) / WARMUP)
+        group["lr"] = lr
     device = next(task.model.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or task.bf16 and cpu_has_bf16()):
         losses = task.losses(examples, random)
     optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
@@ -139,18 +151,25 @@ def _step(
     return losses
 
 
+@functools.cache
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 in hardware, twice as fast as fp32; elsewhere it is emulated, some forty times slower."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 def _report(
-    name: str, folder: Path, state: State, losses: dict[str, Tensor], rate: float, budget: Budget,
+    name: str, folder: Path, state: State, losses: dict[str, Tensor], speed: float, budget: Budget,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     figures = {key: round(value.item(), 5) for key, value in losses.items()}
     if not all(map(torch.isfinite, losses.values())):
         raise UserError(f"{name}: the loss is {figures['loss']} at step {state.step}; try another --seed")
     with open(folder / f"{name}.jsonl", "a") as log:
-        log.write(json.dumps({**vars(state), "rate": round(rate, 2), **figures}) + "\n")
+        log.write(json.dumps({**vars(state), "rate": round(speed, 2), **figures}) + "\n")
     left = max(0.0, budget.minutes - state.seconds / 60)
     shown = "  ".join(f"{key} {value:.3g}" for key, value in figures.items())
-    say(f"{name}  {state.pictures:,} pictures  {rate:.1f} a second  {shown}  {left:.1f} min left")
+    say(f"{name}  {state.pictures:,} pictures  {speed:.1f} a second  {shown}  {left:.1f} min left")
 
 
 def _show(name: str, task: Task, folder: Path, average: dict[str, Tensor], state: State) -> Path:
@@ -181,11 +200,13 @@ def _save(
         tensors |= {f"weights.{key}": value, f"average.{key}": average[key]}
         tensors |= {f"{slot}.{key}": tensor for slot, tensor in optimizer.state[value].items()}
     content = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    write_atomic(path, save(content, {"state": json.dumps(vars(state))}))
+    write_atomic(path, save(content, {"state": json.dumps(vars(state)), "words": " ".join(every_word())}))
 
 
 def _restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> State:
     with safe_open(path, "pt") as file:
+        if file.metadata()["words"] != " ".join(every_word()):
+            raise UserError(f"{path} was trained on other words than the toy world has now; move it away to begin afresh")
         keys = set(file.keys())
         for key, value in model.named_parameters():
             if f"weights.{key}" not in keys or tuple(file.get_slice(f"weights.{key}").get_shape()) != value.shape:

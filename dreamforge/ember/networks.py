@@ -32,8 +32,8 @@ def autoencoder(width: int = 32) -> AutoencoderTiny:
 
     network = AutoencoderTiny(
         latent_channels=LATENT_CHANNELS,
-        encoder_block_out_channels=(width,) * 4, num_encoder_blocks=(0, 1, 2, 2),
-        decoder_block_out_channels=(width,) * 4, num_decoder_blocks=(2, 2, 1, 1),
+        encoder_block_out_channels=(width,) * 4, num_encoder_blocks=(0, 0, 2, 4),
+        decoder_block_out_channels=(width,) * 4, num_decoder_blocks=(4, 3, 1, 0),
     )  # fmt: skip
     for name, layer in network.named_modules():
         if isinstance(layer, Conv2d):  # nothing normalizes here: with torch's own first weights the signal dies away
@@ -41,6 +41,7 @@ def autoencoder(width: int = 32) -> AutoencoderTiny:
             layer.weight.data *= 0.1 if name.endswith("conv.4") else 1.0  # a block's last: it begins as nothing much
             if layer.bias is not None:
                 zeros_(layer.bias)
+    network.decoder.layers[-1].weight.data *= 0.1  # gray, to begin with
     return network
 
 

@@ -38,11 +38,12 @@ def render_pairs(
     view_word: float = 0.5,
     vary_light: bool = True,
     relations: bool = True,
+    elevations: tuple[float, float] = (-20.0, 60.0),
 ) -> Pairs:
     """`count * views` pairs of `size` x `size` pixels, a pure function of the arguments.
 
-    Cameras are those of the engine's default sampler: any azimuth, elevation -20 to 60 degrees, distance 3, 40 degrees
-    of view. views: so many consecutive pictures show one instance in one light on one background, from cameras 360 /
+    Cameras are those of the engine's default sampler: any azimuth, an elevation within `elevations` (degrees), distance 3,
+    40 degrees of view. views: so many consecutive pictures show one instance in one light on one background, from cameras 360 /
     views degrees apart at one elevation (for a multi-view model), each with a caption of its own wording. split:
     "train" leaves out the compositions that `held_out` names, "held-out" draws only those, "all" both. view_word: the
     share of captions that say the view. vary_light: a random soft light, else the fixed studio's.
@@ -54,7 +55,7 @@ def render_pairs(
     lights = [random_light(rng) if vary_light else STUDIO for _ in range(count)]
     turns = np.arange(views) * 360.0 / views
     azimuths = (rng.uniform(-180, 180, (count, 1)) + turns).ravel()
-    elevations = np.repeat(rng.uniform(-20, 60, count), views)
+    elevations = np.repeat(rng.uniform(*elevations, count), views)
     cameras = orbit(torch.from_numpy(azimuths), torch.from_numpy(elevations), size=size)
     behind = torch.from_numpy(rng.random((count, 3), np.float32)).repeat_interleave(views, 0)
     pictures = composite(render_each(np.repeat(instances, views), cameras, np.repeat(lights, views, 0)), behind)

@@ -49,10 +49,9 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "pictures", partial(pictures, steps=1))
     for module in (unet, multiview):
         patch.setattr(module, "PROMPTS", ("a red car", "a corgi"))
-    for name, task in TASKS.items():
+    for task in TASKS.values():
         patch.setattr(task, "batch", 4)
-        patch.setattr(task, "coarse", 0)
-        patch.setattr(task, "size", 64 if name == "vae" else 32, raising=False)
+        patch.setattr(task, "size", 32, raising=False)
 
 
 def budget(steps: int) -> Budget:

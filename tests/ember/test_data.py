@@ -66,6 +66,20 @@ def test_a_batch_is_the_same_wherever_the_stream_begins(reuse: int) -> None:
     assert all(len(batch) == 4 for batch in begun)
 
 
+def test_objects_are_prepared_once_however_often_they_are_shown() -> None:
+    prepared = []
+
+    def prepare(new: Examples) -> Examples:
+        prepared.append(new)
+        return replace(new, latents=new.pixels.float().mean((2, 3)))
+
+    stream = Stream(seed=3, objects=4, views=2, size=16, reuse=4, pool=8)
+    for k, batch in zip(range(6), stream.batches(0, prepare), strict=False):
+        assert len(prepared) == k + 1 and len(prepared[-1]) == 2 and len(batch) == 8
+        assert torch.equal(batch.latents, batch.pixels.float().mean((2, 3)))
+        assert torch.equal(batch.object(3).latents, batch.latents[6:8])
+
+
 def test_workers_render_the_same_batches() -> None:
     alone, helped = Stream(seed=1, objects=2, views=1, size=16), Stream(seed=1, objects=2, views=1, size=16, workers=1)
     ahead = helped.batches()

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from dreamforge.ember import networks
 from dreamforge.ember.clip import normalized
 from dreamforge.ember.data import Examples
-from dreamforge.ember.fit import Random
+from dreamforge.ember.fit import Random, Task
 from dreamforge.ember.sampling import pictures
-from dreamforge.ember.tasks.unet import UNCAPTIONED, embed, latents, noise, part, velocity_losses
+from dreamforge.ember.tasks.unet import UNCAPTIONED, embed, noise, part, velocity_losses, with_latents
 from dreamforge.pictures import contact_sheet
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.runs import write_atomic
@@ -22,14 +22,14 @@ from dreamforge.toyworld import render_pairs
 VIEWS, NO_IMAGE = 4, 0.1
 
 
-class AdapterTask:
+class AdapterTask(Task):
     """Writes ember/ip_adapter/, from ember/ and ember-clip/: only what reads the image prompt learns.
 
     The image prompt shows the object from another side than the picture half the time and from the same otherwise, and
     one time in ten it is null; captions are left out as ever, together with it or not.
     """
 
-    views, coarse, batch, lr = VIEWS, 0, 32, 3e-4
+    views, coarse, batch, lr, reuse = VIEWS, 0, 32, 3e-4, 4
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)
@@ -45,9 +45,13 @@ class AdapterTask:
         )
         self.model.requires_grad_(True)
 
+    def prepare(self, examples: Examples) -> Examples:
+        """With latents."""
+        return with_latents(self.vae, examples)
+
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
         """The velocity's error."""
-        z = latents(self.vae, examples)
+        z = examples.latents
         draws = torch.rand(4, len(z), generator=random("captions"))
         texts = ["" if out else text for out, text in zip((draws[0] < UNCAPTIONED).tolist(), examples.captions, strict=True)]
         side = torch.where(draws[1] < 0.5, 0, (draws[2] * VIEWS).long())

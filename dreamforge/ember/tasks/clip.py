@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dreamforge.ember import networks
 from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
 from dreamforge.ember.data import Examples
-from dreamforge.ember.fit import Random
+from dreamforge.ember.fit import Random, Task
 from dreamforge.ember.tokenizer import every_word
 from dreamforge.pictures import contact_sheet
 from dreamforge.priors.diffusers import WORDS_FILE
@@ -20,14 +20,14 @@ NAMING = 100.0
 """Weight of the words' mean cross-entropy: about a half of each word's own."""
 
 
-class ClipTask:
+class ClipTask(Task):
     """Writes ember-clip/.
 
     The contrastive loss of CLIP, in which a caption's targets are all pictures of which it is true. While it trains, a
     linear head names the words of each picture too: that teaches the vision tower faster than contrast alone, and goes.
     """
 
-    views, size, coarse, batch, lr = 2, 64, 0, 64, 1e-3
+    views, size, coarse, batch, lr, reuse, bf16 = 2, 64, 0, 64, 1e-3, 2, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.tokenizer, self.known = networks.tokenizer(), {word: i for i, word in enumerate(every_word())}

@@ -10,19 +10,19 @@ from torch import Tensor
 from dreamforge.cameras import orbit
 from dreamforge.ember import networks
 from dreamforge.ember.data import Examples
-from dreamforge.ember.fit import Random
+from dreamforge.ember.fit import Random, Task
 from dreamforge.ember.sampling import pictures
-from dreamforge.ember.tasks.unet import PROMPTS, UNCAPTIONED, embed, latents, noise, part, timesteps, velocity_losses
+from dreamforge.ember.tasks.unet import PROMPTS, UNCAPTIONED, embed, noise, part, timesteps, velocity_losses, with_latents
 from dreamforge.pictures import contact_sheet
 from dreamforge.priors.multiview import Multiview, camera_numbers, join_views
 
 VIEWS = 4
 
 
-class MultiviewTask:
+class MultiviewTask(Task):
     """Writes ember-mv/, from ember/: fine-tunes its UNet on sets of four views. Text encoder and VAE stay as they are."""
 
-    views, coarse, batch, lr = VIEWS, 0, 32, 2e-4
+    views, coarse, batch, lr, reuse = VIEWS, 0, 32, 2e-4, 4
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)
@@ -37,9 +37,13 @@ class MultiviewTask:
         self.model.to(memory_format=torch.channels_last)
         join_views(self.model, VIEWS)
 
+    def prepare(self, examples: Examples) -> Examples:
+        """With latents."""
+        return with_latents(self.vae, examples)
+
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
         """The velocity's error; the views of a set share the timestep, and their captions go together."""
-        z = latents(self.vae, examples)
+        z = examples.latents
         sets = len(z) // VIEWS
         left_out = (torch.rand(sets, generator=random("captions")) < UNCAPTIONED).repeat_interleave(VIEWS)
         texts = ["" if out else text for out, text in zip(left_out.tolist(), examples.captions, strict=True)]

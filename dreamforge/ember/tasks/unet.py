@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from dreamforge.ember import networks
 from dreamforge.ember.data import Examples
-from dreamforge.ember.fit import Random
+from dreamforge.ember.fit import Random, Task
 from dreamforge.errors import UserError
 from dreamforge.ember.sampling import pictures
 from dreamforge.pictures import contact_sheet
@@ -25,10 +26,10 @@ PROMPTS = (
 )  # fmt: skip
 
 
-class UnetTask:
-    """Writes ember/: half-sized pictures first, since what things are is cheaper to learn there."""
+class UnetTask(Task):
+    """Writes ember/."""
 
-    views, size, coarse, batch, lr = 4, 128, 60_000, 32, 5e-4
+    views, size, coarse, batch, lr, reuse = 1, 64, 0, 32, 1e-3, 4
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)
@@ -38,9 +39,13 @@ class UnetTask:
         self.model = nn.ModuleDict({"unet": network, "text": networks.text_encoder(self.tokenizer)})
         self.latent_size = self.size // networks.FACTOR
 
+    def prepare(self, examples: Examples) -> Examples:
+        """With latents."""
+        return with_latents(self.vae, examples)
+
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
         """The error of the predicted velocity; one caption in eight is left out."""
-        z = latents(self.vae, examples)
+        z = examples.latents
         self.latent_size = z.shape[-1]
         left_out = torch.rand(len(z), generator=random("captions")) < UNCAPTIONED
         texts = ["" if out else text for out, text in zip(left_out.tolist(), examples.captions, strict=True)]
@@ -78,9 +83,10 @@ def noise(device: torch.device) -> NoiseProcess:
 
 
 @torch.no_grad()
-def latents(vae: nn.Module, examples: Examples) -> Tensor:
-    """`[4N,C,h,w]`, channels last."""
-    return vae.encode(2 * examples.pictures(vae.device) - 1).latents.float().contiguous(memory_format=torch.channels_last)
+def with_latents(vae: nn.Module, examples: Examples) -> Examples:
+    """The examples with the latents of their pictures, channels last."""
+    encoded = vae.encode(2 * examples.pictures(vae.device) - 1).latents.float()
+    return replace(examples, latents=encoded.contiguous(memory_format=torch.channels_last))
 
 
 def embed(text_encoder: nn.Module, tokenizer: Any, texts: Sequence[str]) -> Tensor:

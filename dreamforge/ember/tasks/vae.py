@@ -9,31 +9,27 @@ from torch import Tensor, nn
 
 from dreamforge.ember import networks
 from dreamforge.ember.data import Examples
-from dreamforge.ember.fit import Random
+from dreamforge.ember.fit import Random, Task
 from dreamforge.pictures import contact_sheet
 from dreamforge.toyworld import render_pairs
 
-LATENT_NOISE, MOMENTS = 0.05, 0.1
+LATENT_NOISE, MOMENTS = 0.1, 0.1
 
 
-class VaeTask:
-    """Writes vae/.
+class VaeTask(Task):
+    """Writes vae/."""
 
-    Learns on crops of 64 pixels and on whole pictures of that size in turn: convolutions do not know the difference, and
-    the model serves both sizes.
-    """
-
-    views, size, coarse, batch, lr = 2, 128, 0, 8, 1e-3
+    views, size, coarse, batch, lr, reuse, bf16 = 1, 64, 0, 8, 1.5e-3, 2, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        self.model = networks.autoencoder()
-        _standardize(self.model, 2 * render_pairs(8, seed=0, size=64).pictures - 1)
+        self.model = networks.autoencoder().to(memory_format=torch.channels_last)
+        _standardize(self.model, 2 * render_pairs(32, seed=0, size=64).pictures - 1)
 
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
         """Absolute and squared error of what is decoded from latents with a little noise; and how far the latents'
         moments are from 0 and 1."""
         device = self.model.device
-        pictures = 2 * _halved(examples.pictures(device), random("crop")) - 1
+        pictures = (2 * examples.pictures(device) - 1).contiguous(memory_format=torch.channels_last)
         z = self.model.encode(pictures).latents
         shaken = z + LATENT_NOISE * torch.randn(z.shape, generator=random("noise")).to(device)
         decoded = self.model.decode(shaken).sample
@@ -57,14 +53,6 @@ class VaeTask:
     def write(self, folder: Path) -> None:
         """In single precision: the pipelines that hold it are saved in half."""
         self.model.save_pretrained(folder / "vae")
-
-
-def _halved(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Half the pictures cropped at random to half their sides, the others shrunk to it."""
-    half = pictures.shape[-1] // 2
-    y, x = torch.randint(half + 1, (2,), generator=random).tolist()
-    shrunk = torch.nn.functional.avg_pool2d(pictures[1::2], 2)
-    return torch.cat([pictures[::2, :, y : y + half, x : x + half], shrunk])
 
 
 @torch.no_grad()
