@@ -213,6 +213,8 @@ def _restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimizer
                 raise UserError(f"{path} is of another architecture; move it away to begin afresh")
             value.data.copy_(file.get_tensor(f"weights.{key}"))
             average[key].copy_(file.get_tensor(f"average.{key}"))
-            slots = {slot: file.get_tensor(f"{slot}.{key}") for slot in ("step", "exp_avg", "exp_avg_sq")}
-            optimizer.state[value] = {slot: tensor.to(value.device) for slot, tensor in slots.items()}
+            moments = {slot: torch.empty_like(value) for slot in ("exp_avg", "exp_avg_sq")}  # in its layout: fused AdamW asks
+            for slot, moment in moments.items():
+                moment.copy_(file.get_tensor(f"{slot}.{key}"))
+            optimizer.state[value] = {"step": file.get_tensor(f"step.{key}").to(value.device), **moments}
         return State(**json.loads(file.metadata()["state"]))
