@@ -67,8 +67,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Stream:
-    """Batches of `objects` objects from `views` sides in pictures of `size` pixels, the first `coarse` batches at half the
-    size.
+    """Batches of `objects` objects from `views` sides in pictures of `size` pixels.
 
     reuse: how many times an object is shown on average, out of a pool of the latest `pool` objects; 1 shows each once.
     workers: processes that render ahead (0: none, between the steps).
@@ -78,7 +77,6 @@ class Stream:
     objects: int
     views: int
     size: int
-    coarse: int = 0
     reuse: int = 1
     pool: int = 8192
     workers: int = 0
@@ -100,8 +98,6 @@ class Stream:
             worker_init_fn=_one_thread, **ahead,
         )  # fmt: skip
         for k, examples in enumerate(items, start):
-            if kept and kept[-1].pixels.shape != examples.pixels.shape:
-                kept.clear()
             kept.append(prepare(examples))
             if k >= first:
                 yield kept[-1] if self.reuse == 1 else self._drawn(kept, k)
@@ -119,10 +115,9 @@ class _Rendered(Dataset):
 
     def __getitem__(self, k: int) -> Examples:
         stream = self.stream
-        size = stream.size // 2 if k < stream.coarse else stream.size
         seed = generator(stream.seed, k, "examples").initial_seed()
         pairs = render_pairs(
-            stream.fresh, seed, size, views=stream.views, relations=k % PAIRED == 0, elevations=ELEVATIONS
+            stream.fresh, seed, stream.size, views=stream.views, relations=k % PAIRED == 0, elevations=ELEVATIONS
         )
         return Examples(stream.views, (pairs.pictures * 255).round().byte(), pairs.captions, pairs.descriptions, pairs.cameras)
 

@@ -35,15 +35,14 @@ class Task(Protocol):
     """Something to train.
 
     model: the module whose parameters learn. views: sides from which each object is shown, one after the other. size:
-    pixels a side; coarse: pictures to see at half that size first. batch: pictures in a batch on a CPU; lr: of AdamW with
-    it. Larger batches take it times the root of their share, four times at most. reuse: how often an object is shown, at
-    least. bf16: whether a CPU that has it is the faster for it; a GPU always is.
+    pixels a side. batch: pictures in a batch on a CPU; lr: of AdamW with it. Larger batches take it times the root of their
+    share, four times at most. reuse: how often an object is shown, at least. bf16: whether a CPU that has it is the faster
+    for it; a GPU always is.
     """
 
     model: nn.Module
     views: int
     size: int
-    coarse: int
     batch: int
     lr: float
     reuse: int = 1
@@ -100,7 +99,7 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     state = _restore(checkpoint, task.model, average, optimizer) if checkpoint.is_file() else State()
     batch = budget.batch * task.batch
     stream = Stream(
-        seed, batch // task.views, task.views, task.size, task.coarse // batch,
+        seed, batch // task.views, task.views, task.size, 
         max(budget.reuse, task.reuse), workers=budget.workers,
     )  # fmt: skip
     lr = task.lr * min(4.0, budget.batch**0.5)

@@ -33,6 +33,7 @@ def test_cameras_are_the_default_samplers() -> None:
     cameras = render_pairs(300, 2, 8).cameras
     elevation = torch.rad2deg(cameras.elevation)
     assert -20 <= elevation.min() < -17 and 57 < elevation.max() <= 60
+    assert "overhead" in view_words(render_pairs(50, 2, 8, elevations=(-20, 75)).cameras)
     assert torch.allclose(cameras.distance, torch.tensor(3.0))
     assert torch.allclose(cameras.fov, torch.deg2rad(torch.tensor(40.0)))
     assert torch.histc(cameras.azimuth, 4, -torch.pi, torch.pi).min() > 50

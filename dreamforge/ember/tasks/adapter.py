@@ -29,7 +29,7 @@ class AdapterTask(Task):
     one time in ten it is null; captions are left out as ever, together with it or not.
     """
 
-    views, coarse, batch, lr, reuse = VIEWS, 0, 32, 3e-4, 4
+    views, batch, lr, reuse = VIEWS, 32, 3e-4, 4
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)

@@ -27,7 +27,7 @@ class ClipTask(Task):
     linear head names the words of each picture too: that teaches the vision tower faster than contrast alone, and goes.
     """
 
-    views, size, coarse, batch, lr, reuse, bf16 = 2, 64, 0, 64, 1e-3, 2, True
+    views, size, batch, lr, reuse, bf16 = 2, 64, 64, 1e-3, 2, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.tokenizer, self.known = networks.tokenizer(), {word: i for i, word in enumerate(every_word())}

@@ -22,7 +22,7 @@ VIEWS = 4
 class MultiviewTask(Task):
     """Writes ember-mv/, from ember/: fine-tunes its UNet on sets of four views. Text encoder and VAE stay as they are."""
 
-    views, coarse, batch, lr, reuse = VIEWS, 0, 32, 2e-4, 4
+    views, batch, lr, reuse = VIEWS, 32, 2e-4, 4
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)

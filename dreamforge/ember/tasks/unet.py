@@ -29,7 +29,7 @@ PROMPTS = (
 class UnetTask(Task):
     """Writes ember/."""
 
-    views, size, coarse, batch, lr, reuse = 1, 64, 0, 32, 1e-3, 4
+    views, size, batch, lr, reuse = 1, 64, 32, 1e-3, 4
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)
