@@ -72,7 +72,7 @@ def clip(tokens: CLIPTokenizer, width: int = 128, layers: int = 6) -> CLIPModel:
     return CLIPModel(CLIPConfig(text_config=text_config(tokens), vision_config=vision, projection_dim=TEXT_WIDTH))
 
 
-def unet(size: int, widths: tuple[int, ...] = (96, 192), cameras: bool = False) -> UNet2DConditionModel:
+def unet(size: int, widths: tuple[int, ...] = (64, 128), cameras: bool = False) -> UNet2DConditionModel:
     """size: of the latents. cameras: with an embedding of the camera's 16 numbers (ember-mv), which begins at zero."""
     from diffusers import UNet2DConditionModel
     from torch.nn.init import zeros_

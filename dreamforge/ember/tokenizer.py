@@ -14,7 +14,7 @@ from dreamforge.toyworld.words import lexicon
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-LENGTH = 40
+LENGTH = 32
 """Tokens of a text, its ends included."""
 END = "</w>"
 
