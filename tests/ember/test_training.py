@@ -158,7 +158,7 @@ def test_the_adapter_lets_the_image_alone_change_the_prediction(tiny: Path) -> N
     assert (told(red) - told(blue)).abs().max() > 1e-5
     assert torch.allclose(told(red), told(torch.stack([red, red])), atol=1e-5)
     each = told(torch.stack([red, blue]))
-    assert torch.allclose(each[0], told(red)[0], atol=1e-6) and torch.allclose(each[1], told(blue)[1], atol=1e-6)
+    assert torch.allclose(each[0], told(red)[0], atol=1e-5) and torch.allclose(each[1], told(blue)[1], atol=1e-5)
     assert (told(None) - told(red)).abs().max() > 1e-5
     both = adapted.predict(z, t, [adapted.condition(["a car", "a cat"], image=i) for i in (red, None)])
     assert torch.allclose(both[0], told(red), atol=1e-5) and torch.allclose(both[1], told(None), atol=1e-5)
