@@ -37,6 +37,8 @@ from dreamforge.pictures import MARGIN
 from dreamforge.rendering.background import composite
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.runs import Run
+from dreamforge.sweep.folder import use_threads
+from dreamforge.sweep.plan import list_file
 
 AROUND = [45.0 * i for i in range(8)]
 GREY = 0.9
@@ -166,7 +168,7 @@ def _costs(method: str, prompt: str, settings: Sequence[str]) -> list[tuple[floa
 def carry_out(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
     """Results as they come, a process each. Finished runs are only judged again, interrupted ones taken up."""
     prompts = tuple(dict.fromkeys(job.prompt for job in jobs))
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=use_threads, initargs=(1,)) as pool:
         pending = [pool.submit(carry_through, job, prompts) for job in jobs]
         try:
             for done in as_completed(pending):
@@ -280,10 +282,7 @@ def compare(
 
 def prompts_of(where: str) -> list[str]:
     """The prompts of a file, one a line; the name of a list that ships with the package serves as well."""
-    shipped = Path(__file__).parent.parent / "prompt_lists" / f"{Path(where).stem}.txt"
-    path = next((path for path in (Path(where), shipped) if path.is_file()), None)
-    if path is None:
-        raise UserError(f"no prompt list {where}; give a text file with a prompt a line, or toyworld-16")
+    path = list_file(where)
     prompts = [line.strip() for line in path.read_text().splitlines() if line.strip()]
     if len(prompts) < 2:
         raise UserError(f"{path}: retrieval among prompts needs two or more of them, one a line")
