@@ -48,7 +48,7 @@ KINDS = {
     "objectives": Kind(
         "dreamforge.objectives",
         "OBJECTIVES",
-        frozenset({"progress", "generator", "rendered", "cameras", "source", "image", "reward", "phi"}),
+        frozenset({"progress", "generator", "rendered", "cameras", "source", "image", "reward", "phi", "second"}),
     ),
     "phi": Kind("dreamforge.learned", "LEARNED", frozenset({"prior", "shape", "seed"})),
     "rewards": Kind("dreamforge.rewards", "REWARDS", frozenset({"prior", "device"})),

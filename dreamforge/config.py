@@ -19,7 +19,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dreamforge.components import Count, Range, check_value, find, options_of
+from dreamforge.components import Count, Fraction, Range, check_value, find, options_of
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import check_clips
 from dreamforge.rendering.background import check_background
@@ -60,6 +60,15 @@ class StageConfig:
     """Append ", front view" and so on to the prompt."""
     perp_neg: bool = False
     """Let the wordings of other views push away (Perp-Neg), against a face on every side."""
+    debias: str = ""
+    """A masked language model (folder or hub id, such as bert-base-uncased) that drops words of the prompt which speak
+    against a view from the wording of that view."""
+    rescale: Fraction = 0.0
+    """CFG rescale: how far the spread of guided pictures is brought back to that of unguided ones, against saturation."""
+    second_prior: Annotated[Component | None, "priors"] = None
+    """Another prior over the same latents, for the objectives that take two."""
+    second_prompt: str = ""
+    """What it is told, where that is not the stage's prompt."""
     clip: Annotated[dict[str, Scheduled], check_clips] = field(default_factory=dict)
     """Limits on the objective's gradient: "values" each element, "pixels" each pixel's channels together."""
     reward: Annotated[Component | None, "rewards"] = None
@@ -294,7 +303,7 @@ def _merge_list(
     return merged
 
 
-COMPONENT_KEYS = {"prior", "scene", "objective", "cameras", "timesteps", "reward", "phi"}
+COMPONENT_KEYS = {"prior", "second_prior", "scene", "objective", "cameras", "timesteps", "reward", "phi"}
 """The keys whose values name a component, as text or as {name: …, option: value}."""
 
 

@@ -5,6 +5,7 @@ Protocols, not base classes: anything with these methods fits.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -149,11 +150,14 @@ class PromptConditions:
         view_negatives: Sequence[Callable[[], Condition]] = (),
         view_weights: Tensor | None = None,
         beside: Callable[[Tensor], PromptConditions] | None = None,
+        rescale: float = 0.0,
     ) -> None:
         """empty: left out where the negative is the empty prompt. view_negatives, view_weights: for Perp-Neg, K
-        wordings of other views and how hard each pushes away `[B,K]`. beside: see the method."""
+        wordings of other views and how hard each pushes away `[B,K]`. beside: see the method. rescale: of what is
+        guided (`priors.guidance.rescaled`)."""
         self._positive, self._negative, self._empty = positive, negative, empty
         self._view_negatives, self.view_weights, self._beside = view_negatives, view_weights, beside
+        self.rescale = rescale
 
     def beside(self, image: Tensor) -> PromptConditions:
         """The same conditions with an image prompt as well: one picture `[3,H,W]` in [0,1], or one each
@@ -161,6 +165,13 @@ class PromptConditions:
         if self._beside is None:
             raise UserError("these conditions take no image prompt; choose another objective")
         return self._beside(image)
+
+    def asking(self, positive: Callable[[], Condition]) -> PromptConditions:
+        """The same, with something else asked for in place of the prompt."""
+        other = copy.copy(self)
+        other.__dict__.pop("positive", None)
+        other._positive = positive
+        return other
 
     @cached_property
     def positive(self) -> Condition:
@@ -226,7 +237,10 @@ class Prior(Protocol):
 
 
 class Reward(Protocol):
-    """A scorer of pictures. Its keyword-only constructor arguments are its config options."""
+    """A scorer of pictures. Its keyword-only constructor arguments are its config options.
+
+    One that compares with the image prompt takes `image` too, `[3,H,W]`, or None where the run has none.
+    """
 
     def __call__(
         self, pictures: Tensor, prompt: str, cameras: Cameras | None = None, background: Tensor | None = None
@@ -234,6 +248,14 @@ class Reward(Protocol):
         """How well pictures `[B,3,H,W]` in [0,1] show the prompt, `[B]`, higher is better; differentiable in the
         pictures where it is to pull by itself. Cameras and plain backgrounds `[B,3]` for those who can use them."""
         ...
+
+
+@dataclass(frozen=True)
+class Second:
+    """Another prior over the same latents, and what it is told of the step's views."""
+
+    prior: Prior
+    prompt: PromptConditions
 
 
 @dataclass(frozen=True)
@@ -257,9 +279,14 @@ class Phi:
         posed: Callable[[], Condition],
         free: Callable[[], Condition],
         empty: Callable[[], Condition] | None = None,
+        teacher: Phi | None = None,
+        running: Callable[[Tensor, float], Tensor] = lambda value, keep: value,
     ) -> None:
-        """posed, free, empty: make the conditions when they are first asked for."""
+        """posed, free, empty: make the conditions when they are first asked for. teacher: a second learned score, of
+        pictures as they should be, for the methods that make one; None while nothing else than it is being learned.
+        running: a mean that outlives the step, of a scalar and a share `keep` of what it was before."""
         self.predict, self._posed, self._free, self._empty = predict, posed, free, empty
+        self.teacher, self.running = teacher, running
 
     @cached_property
     def posed(self) -> Condition:

@@ -23,6 +23,7 @@ from dreamforge.contracts import (
     PromptConditions,
     Reward,
     Scene,
+    Second,
     Source,
     Views,
 )
@@ -166,7 +167,7 @@ def rehearse_objective(stage: StageConfig) -> set[str]:
     prompt = PromptConditions(
         *(partial(ask, which) for which in ("positive", "negative", "empty")), beside=lambda image: prompt
     )
-    picture = torch.full_like(z, 0.5)
+    picture, free = torch.full_like(z, 0.5), [partial(prior.condition, [""] * count)] * 2
     supply: Supply = {
         "progress": lambda: 0.0,
         "generator": lambda: generator(0, "rehearsal"),
@@ -175,7 +176,8 @@ def rehearse_objective(stage: StageConfig) -> set[str]:
         "source": lambda: Source(z, prompt),
         "image": lambda: picture[0],
         "reward": lambda: lambda pictures: pictures.mean((1, 2, 3)),
-        "phi": lambda: Phi(prior.predict, *[partial(prior.condition, [""] * count)] * 2),
+        "phi": lambda: Phi(prior.predict, *free, teacher=Phi(prior.predict, *free)),
+        "second": lambda: Second(prior, prompt),
     }
     with torch.no_grad():
         objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, supply)
@@ -214,8 +216,9 @@ def optimize(
     timesteps_at = build_function("timesteps", stage.timesteps)
     objective = objective_of(stage)
     optimizer, device = progress.optimizer, prior.device
-    reward = reward_of(stage, prior)
-    prior = Counted(prior, progress.count)
+    reward = reward_of(stage, prior, image)
+    second = second_prior_of(stage, prior, seed)
+    prior, second = Counted(prior, progress.count), second and Counted(second, progress.count)
     while progress.step < stage.steps:
         step = progress.step
         random = partial(generator, seed, key, step)
@@ -237,6 +240,7 @@ def optimize(
             "image": lambda: image,
             "reward": lambda score=score: score,
             "phi": partial(progress.phi.phi, prompt, cameras, behind) if progress.phi else None,
+            "second": partial(_second, second, stage, prompt, negative, posed, behind),
         }
         with torch.no_grad():
             conditions = stage_conditions(stage, prior, prompt, negative, posed, behind)
@@ -270,11 +274,32 @@ def optimize(
         yield Step(step, {"loss": loss.detach(), "opacity": opacity, **distilled.info, **figures})
 
 
-def reward_of(stage: StageConfig, prior: Prior) -> Reward | None:
-    """The stage's scorer of pictures."""
+def reward_of(stage: StageConfig, prior: Prior, image: Tensor | None = None) -> Reward | None:
+    """The stage's scorer of pictures, shown the image prompt if it is one that compares with it."""
     if stage.reward is None:
         return None
-    return build("rewards", stage.reward.name, stage.reward.options, "reward", prior=prior, device=prior.device)
+    reward = build("rewards", stage.reward.name, stage.reward.options, "reward", prior=prior, device=prior.device)
+    return partial(reward, image=image) if "image" in inspect.signature(reward).parameters else reward
+
+
+def second_prior_of(stage: StageConfig, prior: Prior, seed: int) -> Prior | None:
+    """The stage's other prior. UserError for one that diffuses something else than the first."""
+    if stage.second_prior is None:
+        return None
+    component, black = stage.second_prior, torch.zeros(1, 3, stage.size, stage.size, device=prior.device)
+    second = build("priors", component.name, component.options, "second_prior", device=prior.device, seed=seed)
+    with torch.no_grad():
+        same = second.encode(black).shape == prior.encode(black).shape
+    alphas = second.noise.alphas, prior.noise.alphas.to(second.noise.alphas)
+    if not same or alphas[0].shape != alphas[1].shape or not torch.allclose(*alphas, atol=1e-4):
+        raise UserError(f"second_prior: {component.name} has other latents or noise than the prior; choose one that shares them")
+    return second
+
+
+def _second(
+    prior: Prior, stage: StageConfig, prompt: str, negative: str, cameras: Cameras, behind: Tensor
+) -> Second:
+    return Second(prior, stage_conditions(stage, prior, stage.second_prompt or prompt, negative, cameras, behind))
 
 
 def _detached(views: Views) -> Views:
@@ -313,7 +338,7 @@ def stage_conditions(
         return partial(prior.condition, texts, cameras, behind, **pictured)
 
     count = len(cameras)
-    worded = view_prompts(prompt, cameras) if stage.view_prompts else [prompt] * count
+    worded = view_prompts(prompt, cameras, stage.debias) if stage.view_prompts else [prompt] * count
     return PromptConditions(
         ask(worded),
         ask([negative] * count),
@@ -321,6 +346,7 @@ def stage_conditions(
         [ask([f"{prompt}, {word} view"] * count) for word in ("front", "side")] if stage.perp_neg else (),
         view_weights(cameras.azimuth, cameras.elevation) if stage.perp_neg else None,
         partial(stage_conditions, stage, prior, prompt, negative, cameras, behind),
+        stage.rescale,
     )
 
 

@@ -20,6 +20,7 @@ from dreamforge.components import build, find, supplied_to
 from dreamforge.config import Component, RunConfig, StageConfig
 from dreamforge.console import Console
 from dreamforge.contracts import LearnedScore, Prior, Scene
+from dreamforge.debiasing import debiased
 from dreamforge.errors import UserError
 from dreamforge.export import export_scene
 from dreamforge.kernels import compilation_ahead
@@ -35,6 +36,7 @@ from dreamforge.optimize import (
     rehearse_objective,
     restore_optimizer,
     reward_of,
+    second_prior_of,
     stage_conditions,
     takes,
 )
@@ -205,6 +207,10 @@ def _rehearse(config: RunConfig, prior: Prior) -> None:
         find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
         check_needs(stage, prior, rehearse_objective(stage), f"stages.{index}")
         reward_of(stage, prior)
+        if second := second_prior_of(stage, prior, config.seed):
+            second.check(stage.second_prompt or stage.prompt or config.prompt)
+        if stage.debias:
+            debiased(stage.prompt or config.prompt, stage.debias)
         build_phi(config, index, prior)
         check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from dreamforge.cameras import Cameras
+from dreamforge.debiasing import VIEWS, debiased
 
 
 def view_words(cameras: Cameras) -> list[str]:
@@ -18,6 +19,10 @@ def view_words(cameras: Cameras) -> list[str]:
     ]
 
 
-def view_prompts(prompt: str, cameras: Cameras) -> list[str]:
-    """The prompt for each camera, ending in ", front view" and so on. An empty prompt stays empty."""
-    return [f"{prompt}, {word} view" if prompt else "" for word in view_words(cameras)]
+def view_prompts(prompt: str, cameras: Cameras, debias: str = "") -> list[str]:
+    """The prompt for each camera, ending in ", front view" and so on. An empty prompt stays empty.
+
+    debias: a masked language model, which strikes words that speak against the view (`dreamforge.debiasing`).
+    """
+    worded = debiased(prompt, debias) if debias and prompt else dict.fromkeys(VIEWS, prompt)
+    return [f"{worded[word]}, {word} view" if prompt else "" for word in view_words(cameras)]

@@ -34,6 +34,7 @@ class TrainedScore(nn.Module):
         self.camera_dropout, self.prompt_dropout = camera_dropout, prompt_dropout
         groups = [{"name": name, "params": [parameter]} for name, parameter in self.named_parameters()]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
+        self.register_buffer("mean", torch.tensor(torch.nan, device=groups[0]["params"][0].device))
 
     @abstractmethod
     def condition(self, prompt: str, cameras: Cameras | None, background: Tensor) -> Condition:
@@ -47,8 +48,14 @@ class TrainedScore(nn.Module):
         """See `dreamforge.contracts.LearnedScore`."""
         ask = partial(partial, self.condition)
         return Phi(
-            self.predict, ask(prompt, cameras, background), ask(prompt, None, background), ask("", cameras, background)
+            self.predict, ask(prompt, cameras, background), ask(prompt, None, background), ask("", cameras, background),
+            running=self._running,
         )
+
+    def _running(self, value: Tensor, keep: float) -> Tensor:
+        before = torch.where(self.mean.isnan(), value, self.mean)
+        self.mean = (keep * before + (1 - keep) * value).to(self.mean)
+        return self.mean
 
     @torch.enable_grad()
     def learn(

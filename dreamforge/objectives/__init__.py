@@ -3,6 +3,7 @@
 from dreamforge.contracts import Method
 from dreamforge.objectives.anchords import anchords
 from dreamforge.objectives.asd import asd
+from dreamforge.objectives.bootstrapped import bootstrapped
 from dreamforge.objectives.bsd import bsd
 from dreamforge.objectives.cds import cds
 from dreamforge.objectives.cfd import cfd
@@ -10,6 +11,7 @@ from dreamforge.objectives.csd import csd
 from dreamforge.objectives.csm import csm
 from dreamforge.objectives.dds import dds
 from dreamforge.objectives.dreamdpo import dreamdpo
+from dreamforge.objectives.dsd import dsd
 from dreamforge.objectives.esd import esd
 from dreamforge.objectives.fdistill import fdistill
 from dreamforge.objectives.hifa import hifa
@@ -32,12 +34,14 @@ from dreamforge.objectives.sds_bridge import sds_bridge
 from dreamforge.objectives.sim import sim
 from dreamforge.objectives.sjc import sjc
 from dreamforge.objectives.tsm import tsm
+from dreamforge.objectives.uni_instruct import uni_instruct
 from dreamforge.objectives.vsd import vsd
 
 OBJECTIVES = {
     "sds": Method(sds, "2", {"guidance"}),
     "anchords": Method(anchords, "2", {"guidance", "image"}),
     "asd": Method(asd, "3", {"guidance"}),
+    "bootstrapped": Method(bootstrapped, "0, and 2 of its tuned copy", {"learned score", "teacher"}),
     "bsd": Method(bsd, "2", {"guidance"}),
     "cds": Method(cds, "4", {"guidance"}),
     "cfd": Method(cfd, "2", {"guidance"}),
@@ -45,6 +49,7 @@ OBJECTIVES = {
     "csm": Method(csm, "2 + t / stride", {"guidance", "inversion"}),
     "dds": Method(dds, "4", {"guidance", "source"}),
     "dreamdpo": Method(dreamdpo, "4", {"guidance", "reward"}),
+    "dsd": Method(dsd, "2, and 2 of the second", {"guidance", "learned score", "second prior"}),
     "esd": Method(esd, "2", {"guidance", "learned score"}),
     "fdistill": Method(fdistill, "2", {"guidance", "learned score"}),
     "hifa": Method(hifa, "2 x steps", {"guidance"}),
@@ -66,5 +71,6 @@ OBJECTIVES = {
     "sim": Method(sim, "2, and 2 backward", {"guidance", "learned score", "gradient"}),
     "sjc": Method(sjc, "2", {"guidance"}),
     "tsm": Method(tsm, "4 + t / stride", {"guidance", "inversion"}),
+    "uni_instruct": Method(uni_instruct, "2, and 2 backward", {"guidance", "learned score", "gradient"}),
     "vsd": Method(vsd, "2", {"guidance", "learned score"}),
 }

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions, Views
 from dreamforge.objectives.paths import Weight
+from dreamforge.priors.guidance import ask
 
 
 def anchords(
@@ -21,7 +22,6 @@ def anchords(
     Two evaluations a view in one forward.
     """
     beside = prompt.beside(rendered.rgb)
-    asked = [beside.positive if anchored_target else prompt.positive, beside.negative]
-    target, anchor = prior.predict(prior.noise.add(z, eps, t), t, asked)
-    ahead = anchor + guidance * (target - anchor)
-    return Distilled(grad=prior.noise.weight(weight, t, z) * (ahead - eps))
+    target = beside if anchored_target else prompt
+    asked = ask(prior, prior.noise.add(z, eps, t), t, target, away=beside.negative)
+    return Distilled(grad=prior.noise.weight(weight, t, z) * (asked.at(guidance) - eps))

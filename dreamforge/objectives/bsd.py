@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions
-from dreamforge.priors.guidance import dot
+from dreamforge.priors.guidance import ask, dot
 
 
 def bsd(
@@ -19,11 +19,11 @@ def bsd(
     s: `guidance`, 15 in the released code whatever its command line says. c: `scale`.
     Two evaluations a view in one forward.
     """
-    positive, negative = prior.predict(prior.noise.add(z, eps, t), t, [prompt.positive, prompt.negative])
-    classifier = guidance * (positive - negative)
-    gap = negative - classifier
-    share = (dot(gap, negative) / dot(gap, gap).clamp(min=1e-12)).clamp(0, 1)
+    asked = ask(prior, prior.noise.add(z, eps, t), t, prompt)
+    classifier = guidance * asked.direction
+    gap = asked.negative - classifier
+    share = (dot(gap, asked.negative) / dot(gap, gap).clamp(min=1e-12)).clamp(0, 1)
     alpha, _ = prior.noise.alpha_sigma(t, z)
     return Distilled(
-        grad=scale * alpha * (share * classifier + (1 - share) * negative), info={"classifier_share": share.mean()}
+        grad=scale * alpha * (share * classifier + (1 - share) * asked.negative), info={"classifier_share": share.mean()}
     )

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight
+from dreamforge.priors.guidance import ask
 from dreamforge.schedules import Scheduled, value_at
 
 
@@ -20,10 +21,7 @@ def csd(
     SDS(s) - w (eps_neg - eps) = s CSD. Where both sides are equally spread it has no fixed point and drifts on.
     Three evaluations a view in one forward, two where a is 1.
     """
-    share, z_t = value_at(negative, progress), prior.noise.add(z, eps, t)
-    if share == 1:
-        positive, away = prior.predict(z_t, t, [prompt.positive, prompt.negative])
-    else:
-        positive, away, empty = prior.predict(z_t, t, [prompt.positive, prompt.negative, prompt.empty])
-        away = share * away + (1 - share) * empty
-    return Distilled(grad=prior.noise.weight(weight, t, z) * (positive - away))
+    share = value_at(negative, progress)
+    asked = ask(prior, prior.noise.add(z, eps, t), t, prompt, [] if share == 1 else [prompt.empty])
+    back = sum((1 - share) * (asked.negative - empty) for empty in asked.others)
+    return Distilled(grad=prior.noise.weight(weight, t, z) * (asked.direction + back))

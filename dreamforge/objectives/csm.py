@@ -7,6 +7,7 @@ from torch import Tensor
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import invert, unconditional
+from dreamforge.priors.guidance import ask
 from dreamforge.priors.sampling import sigma_bar
 
 
@@ -21,5 +22,5 @@ def csm(
     Two evaluations a view and one for each `stride` up to t.
     """
     z_t = invert(prior.noise, unconditional(prior, prompt), z, t, stride)
-    positive, empty = prior.predict(z_t, t, [prompt.positive, prompt.empty])
-    return Distilled(grad=scale * guidance * sigma_bar(prior.noise, t, z) * (positive - empty))
+    direction = ask(prior, z_t, t, prompt, away=prompt.empty).direction
+    return Distilled(grad=scale * guidance * sigma_bar(prior.noise, t, z) * direction)

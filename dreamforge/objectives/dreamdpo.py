@@ -9,6 +9,7 @@ from dreamforge.components import NonNegative
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight
 from dreamforge.objectives.reward_sds import Score
+from dreamforge.priors.guidance import ask
 
 
 def dreamdpo(
@@ -27,11 +28,11 @@ def dreamdpo(
     ahead, behind, scores = [], [], []
     for draw in draws:
         z_t = noise.add(z, draw, t)
-        positive, negative = prior.predict(z_t, t, [prompt.positive, prompt.negative])
-        hat = negative + guidance * (positive - negative)
+        asked = ask(prior, z_t, t, prompt)
+        hat = asked.at(guidance)
         scores.append(reward(prior.decode(noise.clean(z_t, hat, t))))
         ahead.append(hat - draw)
-        behind.append(positive - draw)
+        behind.append(asked.positive - draw)
     gap = (scores[0] - scores[1]).view(-1, *(1,) * (z.dim() - 1))
     first = gap >= 0
     baseline = torch.where(gap.abs() >= margin, torch.where(first, behind[1], behind[0]), 0)

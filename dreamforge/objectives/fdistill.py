@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Phi, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight
 from dreamforge.priors.guidance import guided
@@ -35,14 +36,20 @@ def log_ratio(noise: NoiseProcess, t: Tensor, eps: Tensor, prior_eps: Tensor, le
     return 0.5 * slope[t.to(slope.device)].to(eps) * gain.flatten(1).mean(1)
 
 
+def ratio(noise: NoiseProcess, t: Tensor, eps: Tensor, prior_eps: Tensor, learned: Tensor) -> Tensor:
+    """exp(log_ratio) within [0.1, 20], the authors' limits."""
+    return log_ratio(noise, t, eps, prior_eps, learned).clamp(-10, 10).exp().clamp(0.1, 20)
+
+
 def fdistill(
     z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions,
     *, guidance: float = 7.5, divergence: Literal[tuple(DIVERGENCES)] = "jensen_shannon", weight: Weight = "sigma2",  # type: ignore[valid-type]
-    phi: Phi,
+    keep: Fraction = 0.0, phi: Phi,
 ) -> Distilled:
     """f-distill (arXiv 2502.15681), the weighting: g = w(t) h(r) / mean(h) (eps_hat - eps_phi), r = p / q in [0.1, 20].
 
-    The reverse KL (h = 1) is VSD, and so is every divergence with one view a step. h grows with r where a divergence
+    The mean is over the step's views, or with `keep` k a running one, k of the last and 1 - k of those (theirs is 0):
+    with one view a step every divergence is else VSD, as the reverse KL (h = 1) always is. h grows with r where a divergence
     covers the prior's modes (forward KL, Pearson). The authors learn r with a discriminator on real pictures; with none
     here, `log_ratio` compares the two predictions at hand: per element, since the ratio of whole pictures would always
     be at a limit, and of z rather than z_t. Their normalization by mean|z - z0_hat| is left out. Cost: that of VSD.
@@ -50,7 +57,7 @@ def fdistill(
     z_t = prior.noise.add(z, eps, t)
     [learned] = phi.predict(z_t, t, [phi.posed])
     ahead = guided(prior, z_t, t, prompt, guidance)
-    ratio = log_ratio(prior.noise, t, eps, ahead, learned).clamp(-10, 10).exp().clamp(0.1, 20)
-    h = DIVERGENCES[divergence](ratio)
-    share = (h / h.mean()).view(-1, *(1,) * (z.dim() - 1))
-    return Distilled(share * prior.noise.weight(weight, t, z) * (ahead - learned), info={"ratio": ratio.mean()})
+    found = ratio(prior.noise, t, eps, ahead, learned)
+    h = DIVERGENCES[divergence](found)
+    share = (h / phi.running(h.mean(), keep)).view(-1, *(1,) * (z.dim() - 1))
+    return Distilled(share * prior.noise.weight(weight, t, z) * (ahead - learned), info={"ratio": found.mean()})

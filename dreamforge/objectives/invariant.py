@@ -7,6 +7,7 @@ from torch import Tensor
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight, less_noisy
+from dreamforge.priors.guidance import ask
 from dreamforge.priors.sampling import ddim_step, sigma_bar
 
 
@@ -25,8 +26,8 @@ def invariant(
     """
     noise, z_t = prior.noise, prior.noise.add(z, eps, t)
     before = less_noisy(noise, t, interval)
-    positive, negative = prior.predict(z_t, t, [prompt.positive, prompt.negative])
-    [lower] = prior.predict(ddim_step(noise, z_t, positive, t, before), before, [prompt.positive])
+    asked = ask(prior, z_t, t, prompt)
+    [lower] = prior.predict(ddim_step(noise, z_t, asked.positive, t, before), before, [prompt.positive])
     shrink = sigma_bar(noise, before, z) / sigma_bar(noise, t, z)
-    change = shrink * (lower - positive)
-    return Distilled(grad=noise.weight(weight, t, z) * (change + guidance * (positive - negative)))
+    change = shrink * (lower - asked.positive)
+    return Distilled(grad=noise.weight(weight, t, z) * (change + guidance * asked.direction))

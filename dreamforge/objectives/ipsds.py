@@ -11,7 +11,7 @@ from dreamforge.objectives.sds import sds
 
 def pictured(prompt: PromptConditions, image: Tensor) -> PromptConditions:
     """The prompt beside a picture against the negative prompt without one: guidance for both at once (joint null)."""
-    return PromptConditions(lambda: prompt.beside(image).positive, lambda: prompt.negative)
+    return prompt.asking(lambda: prompt.beside(image).positive)
 
 
 def ipsds(

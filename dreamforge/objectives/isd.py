@@ -7,6 +7,7 @@ from torch import Tensor
 from dreamforge.components import NonNegative
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight
+from dreamforge.priors.guidance import ask
 from dreamforge.priors.sampling import sigma_bar
 
 
@@ -25,8 +26,12 @@ def isd(
     page say what is subtracted; the form and scale of the guidance, the null picture (the prior's own), the weight and
     k are our reading. Three evaluations a view in one forward (two at guidance 1).
     """
-    asked = [prompt.beside(image).positive, prompt.positive, *([] if guidance == 1 else [prompt.negative])]
-    pictured, positive, *negative = prior.predict(prior.noise.add(z, eps, t), t, asked)
-    guide = sum((guidance - 1) * (positive - away) for away in negative)
-    mode = prior.noise.weight(weight, t, z) * (guide + image_guidance * (pictured - positive))
-    return Distilled(grad=mode + multiview_weight * sigma_bar(prior.noise, t, z) * (positive + guide - eps))
+    z_t, beside = prior.noise.add(z, eps, t), prompt.beside(image).positive
+    if guidance == 1 and prompt.view_weights is None:
+        pictured, positive = prior.predict(z_t, t, [beside, prompt.positive])
+        hat = positive
+    else:
+        asked = ask(prior, z_t, t, prompt, [beside])
+        [pictured], positive, hat = asked.others, asked.positive, asked.at(guidance)
+    mode = prior.noise.weight(weight, t, z) * (hat - positive + image_guidance * (pictured - positive))
+    return Distilled(grad=mode + multiview_weight * sigma_bar(prior.noise, t, z) * (hat - eps))

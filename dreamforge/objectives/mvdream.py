@@ -7,7 +7,7 @@ from torch import Tensor
 from dreamforge.components import Count, Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.errors import UserError
-from dreamforge.priors.guidance import rescaled
+from dreamforge.priors.guidance import ask, rescaled
 
 
 def mvdream(
@@ -23,7 +23,7 @@ def mvdream(
     if len(z) % views:
         raise UserError(f"mvdream: a batch of {len(z)} is not made of sets of {views} views; change batch or views")
     z_t = prior.noise.add(z, eps, t)
-    positive, negative = prior.predict(z_t, t, [prompt.positive, prompt.negative])
-    clean = prior.noise.clean(z_t, negative + guidance * (positive - negative), t).unflatten(0, (-1, views))
-    target = rescaled(clean, prior.noise.clean(z_t, positive, t).unflatten(0, (-1, views)), rescale)
+    asked = ask(prior, z_t, t, prompt)
+    clean = prior.noise.clean(z_t, asked.at(guidance), t).unflatten(0, (-1, views))
+    target = rescaled(clean, prior.noise.clean(z_t, asked.positive, t).unflatten(0, (-1, views)), rescale)
     return Distilled(grad=z - target.flatten(0, 1))

@@ -48,6 +48,14 @@ NEEDS = {
     "reward": Need(
         "a reward to choose by", lambda stage, prior: stage.reward is not None, "name one, such as reward=prior"
     ),
+    "second prior": Need(
+        "another prior over the same latents", lambda stage, prior: stage.second_prior is not None,
+        "name one as second_prior, such as a checkpoint fine-tuned on pictures of the exemplar",
+    ),
+    "teacher": Need(
+        "a second learned score", lambda stage, prior: stage.phi is not None and stage.phi.name == "bootstrapped",
+        "set phi=bootstrapped",
+    ),
     "source": Need("the scene as it was, to edit"),
     "inversion": Need("a deterministic path through noise levels"),
     "learned score": Need("phi, which learns the score of the renders"),

@@ -8,6 +8,7 @@ from torch import Tensor
 from dreamforge.components import Fraction
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight
+from dreamforge.priors.guidance import ask
 
 
 def nfsd(
@@ -22,8 +23,7 @@ def nfsd(
     gloomy". With an empty one it is CSD above the threshold. Confirmed against third-party code and a review only (the
     authors have released none). Three evaluations a view in one forward.
     """
-    conditions = [prompt.positive, prompt.empty, prompt.negative]
-    positive, empty, negative = prior.predict(prior.noise.add(z, eps, t), t, conditions)
+    asked = ask(prior, prior.noise.add(z, eps, t), t, prompt, [prompt.negative], away=prompt.empty)
     low = (t < threshold * prior.noise.steps).view(-1, *(1,) * (z.dim() - 1))
-    denoise = empty - torch.where(low, 0, negative)
-    return Distilled(grad=prior.noise.weight(weight, t, z) * (denoise + guidance * (positive - empty)))
+    denoise = asked.negative - torch.where(low, 0, asked.others[0])
+    return Distilled(grad=prior.noise.weight(weight, t, z) * (denoise + guidance * asked.direction))

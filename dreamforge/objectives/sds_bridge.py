@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dreamforge.contracts import Distilled, Prior, PromptConditions
 from dreamforge.objectives.paths import Weight
+from dreamforge.priors.guidance import ask
 
 
 def sds_bridge(
@@ -18,5 +19,5 @@ def sds_bridge(
     high resolution, high quality, sharp", the negative with ", oversaturated, smooth, pixelated, cartoon, foggy, hazy,
     blurry, bad structure, noisy, malformed" after the same words. Two evaluations a view in one forward.
     """
-    target, source = prior.predict(prior.noise.add(z, eps, t), t, [prompt.positive, prompt.negative])
-    return Distilled(grad=prior.noise.weight(weight, t, z) * guidance * (target - source))
+    direction = ask(prior, prior.noise.add(z, eps, t), t, prompt).direction
+    return Distilled(grad=prior.noise.weight(weight, t, z) * guidance * direction)

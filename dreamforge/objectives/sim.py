@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,14 +24,32 @@ def sim(
     The authors go over to VSD for the last part of a run; guidance 8.5 is their 7.5, which counts from 1 less.
     Two evaluations of the prior a view and one of phi, forward and backward (three times VSD's time, and its memory).
     """
-    with torch.set_grad_enabled(through):
-        point = z.detach().requires_grad_()
-        z_t = prior.noise.add(point, eps, t)
-        [learned] = phi.predict(z_t, t, [phi.posed])
-        behind = prior.noise.clean(z_t, learned, t)
-        gap = prior.noise.clean(z_t, guided(prior, z_t, t, prompt, guidance), t) - behind
-        length = dot(gap, gap).clamp(min=1e-12).sqrt() if norm == "unit" else 1.0
-        if not through:
-            return Distilled(grad=-gap / length)
-        [grad] = torch.autograd.grad((gap / length * (behind - point)).sum(), point)
-    return Distilled(grad=grad)
+    def weigh(gap: Tensor, hat: Tensor, learned: Tensor) -> Tensor | float:
+        return 1 / dot(gap, gap).clamp(min=1e-12).sqrt() if norm == "unit" else 1.0
+
+    if through:
+        return Distilled(grad=implicit(z, t, eps, prior, prompt, guidance, phi, weigh))
+    gap, _, *hats = compared(z, t, eps, prior, prompt, guidance, phi)
+    return Distilled(grad=-gap * weigh(gap, *hats))
+
+
+def compared(
+    point: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions, guidance: float, phi: Phi
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """d = z0_hat - z0_phi and z0_phi, from the noised `point` `[B,...]`; and the two noise predictions behind them."""
+    z_t = prior.noise.add(point, eps, t)
+    [learned] = phi.predict(z_t, t, [phi.posed])
+    hat = guided(prior, z_t, t, prompt, guidance)
+    behind = prior.noise.clean(z_t, learned, t)
+    return prior.noise.clean(z_t, hat, t) - behind, behind, hat, learned
+
+
+@torch.enable_grad()
+def implicit(
+    z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions, guidance: float, phi: Phi,
+    weigh: Callable[[Tensor, Tensor, Tensor], Tensor | float],
+) -> Tensor:
+    """d/dz of weigh(d, eps_hat, eps_phi) <d, z0_phi - z>, through both networks."""
+    point = z.detach().requires_grad_()
+    gap, behind, *hats = compared(point, t, eps, prior, prompt, guidance, phi)
+    return torch.autograd.grad((weigh(gap, *hats) * gap * (behind - point)).sum(), point)[0]

@@ -19,29 +19,38 @@ class PriorReward:
     on each number, and differentiable; under toyworld the unconditional model is one each of some nouns. For a network the
     log-likelihoods are estimated from its errors at `draws` levels of one fixed noise (a diffusion classifier), which
     can choose but not pull: that has no gradient. 2 draws evaluations a picture.
+
+    visual: how much counts besides log p(image prompt | picture, prompt), with even odds against no such picture: VP3D's
+    reward for agreeing with the visual prompt (its own form and weights are unconfirmed). One more likelihood.
     """
 
-    def __init__(self, *, prior: Prior, std: NonNegative = 1.0, draws: Count = 8) -> None:
-        self.prior, self.std, self.draws = prior, std, draws
-        self._views: tuple[int, str, int, int] | None = None
+    def __init__(self, *, prior: Prior, std: NonNegative = 1.0, draws: Count = 8, visual: NonNegative = 0.0) -> None:
+        self.prior, self.std, self.draws, self.visual = prior, std, draws, visual
+        self._views: tuple[int, ...] = ()
 
     def __call__(
-        self, pictures: Tensor, prompt: str, cameras: Cameras | None = None, background: Tensor | None = None
+        self, pictures: Tensor, prompt: str, cameras: Cameras | None = None, background: Tensor | None = None,
+        image: Tensor | None = None,
     ) -> Tensor:
         """See `dreamforge.contracts.Reward`."""
-        z, asked = self.prior.encode(pictures), self._conditions(len(pictures), prompt, cameras, background)
+        z = self.prior.encode(pictures)
+        asked = self._conditions(len(pictures), prompt, cameras, background, image if self.visual else None)
         likelihood = self._exact if hasattr(self.prior, "log_likelihood") else self._estimated
-        with_prompt, without = likelihood(z, asked)
-        return torch.nn.functional.logsigmoid(with_prompt - without)
+        with_prompt, without, *with_image = likelihood(z, asked)
+        score = torch.nn.functional.logsigmoid(with_prompt - without)
+        return score + sum(self.visual * torch.nn.functional.logsigmoid(seen - with_prompt) for seen in with_image)
 
     def _conditions(
-        self, count: int, prompt: str, cameras: Cameras | None, background: Tensor | None
+        self, count: int, prompt: str, cameras: Cameras | None, background: Tensor | None, image: Tensor | None
     ) -> list[Condition]:
-        """Those of the prompt and of the empty one, kept while the same views are scored again."""
-        views = (count, prompt, id(cameras), id(background))
+        """Those of the prompt, of the empty one and of the prompt beside the image prompt if there is one, kept while
+        the same views are scored again."""
+        views = (count, prompt, id(cameras), id(background), id(image))
         if views != self._views:
             self._asked = [self.prior.condition([text] * count, cameras, background) for text in (prompt, "")]
-            self._views, self._kept = views, (cameras, background)  # kept: an id is unique only while its object lives
+            if image is not None:
+                self._asked.append(self.prior.condition([prompt] * count, cameras, background, image))
+            self._views, self._kept = views, (cameras, background, image)  # kept: an id is unique only while its object lives
         return self._asked
 
     def _exact(self, z: Tensor, asked: list[Condition]) -> list[Tensor]:

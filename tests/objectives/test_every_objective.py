@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from dreamforge import config
 from dreamforge.cameras import orbit
 from dreamforge.components import KINDS
-from dreamforge.contracts import Distilled, Phi, Prior, Source, Views
+from dreamforge.contracts import Distilled, Phi, Prior, PromptConditions, Second, Source, Views
 from dreamforge.objectives import OBJECTIVES
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess
@@ -45,11 +46,13 @@ def supply(z: Tensor, prior: Prior, prompts: Any = None) -> dict[str, Any]:
     """What the engine gives: a source beside z, views as if z were pictures."""
     prompts = prompts or conditions(prior, 4)
     rgb = z.sigmoid()
+    teacher = Phi(prior.predict, lambda: prompts.positive, lambda: prompts.empty, lambda: prompts.negative)
     return {
         "progress": 0.3,
         "generator": seeded(),
         "rendered": Views(rgb, rgb[:, :1], rgb[:, :1]),
-        "phi": Phi(prior.predict, lambda: prompts.negative, lambda: prompts.empty),
+        "phi": Phi(prior.predict, lambda: prompts.negative, lambda: prompts.empty, teacher=teacher),
+        "second": Second(prior, prompts),
         "source": Source(z + draw(*z.shape, seed=5).to(z), prompts),
         "cameras": orbit([0.0, 80.0, 170.0, 260.0], 15.0, size=8),
         "image": rgb[0] if z.dim() == 4 else rgb[0, :, None, None],
@@ -100,6 +103,36 @@ def test_t_gen_1_a21_a_prior_that_sees_the_noise_asks_for_nothing(name: str) -> 
     prior = Perfect(z)
     grad = ask(name, z, prior, source=Source(z, conditions(prior, 4))).grad
     assert torch.allclose(grad, 0 * z, atol=1e-9)
+
+
+def with_views(prior: Prior, weight: float, rescale: float = 0.0) -> PromptConditions:
+    """Conditions of a stage with Perp-Neg, whose other view has a wording of its own, or with rescale."""
+    plain = conditions(prior, 4)
+    views = [partial(prior.condition, ["other"] * 4)]
+    weights = torch.full((4, 1), weight, dtype=F64) if weight else None
+    makes = (lambda: plain.positive, lambda: plain.negative, lambda: plain.empty)
+    beside = partial(conditions, prior, 4)
+    return PromptConditions(*makes, views, weights, lambda image: beside(image=image), rescale)
+
+
+GUIDED = sorted(name for name, method in OBJECTIVES.items() if "guidance" in method.needs)
+DIRECTIONS = {"bsd", "csd", "csm", "invariant", "nfsd", "sds_bridge"}
+"""Those that have no guided picture, only the direction of guidance: rescale has nothing to work on."""
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_perp_neg_and_rescale_serve_every_method_with_guidance(name: str) -> None:
+    """Catches a method that guides by itself, past what the stage asks for. Guidance is off where the options say so."""
+    z, prior = draw(4, 2), mixture(2)
+    prior.prompts["other"] = [0.1, 0.9, 0.4]
+    option = inspect.signature(OBJECTIVES[name].function).parameters.get("guidance")
+    scale: dict[str, Any] = {} if option is None else {"guidance": [7.0, 8.0] if name == "pgsb" else 7.5}
+    plain, turned, rescaled = (
+        ask(name, z, prior, with_views(prior, *how), **scale).grad for how in ((0,), (-2,), (0, 0.5))
+    )
+    assert torch.allclose(ask(name, z, prior, conditions(prior, 4), **scale).grad, plain, atol=1e-12)
+    assert (turned - plain).abs().max() > 1e-6
+    assert torch.allclose(rescaled, plain, atol=1e-12) == (name in DIRECTIONS)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

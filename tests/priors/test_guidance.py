@@ -7,16 +7,22 @@ from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 
 from dreamforge.contracts import PromptConditions
-from dreamforge.priors.guidance import dot, guided, perp_neg, perpendicular, rescaled, view_weights
+from dreamforge.priors.guidance import ask, dot, guided, perp_neg, perpendicular, rescaled, view_weights
 from dreamforge.priors.noise import NoiseProcess
 from tests.conftest import Recorder, conditions
-from tests.objectives.networks import Network, draw
+from tests.objectives.networks import Network, Reparametrized, draw
 
 EMPTY, POSITIVE = draw(3, 2, 4, 4), draw(3, 2, 4, 4, seed=1)
 NEGATIVES = [draw(3, 2, 4, 4, seed=2), draw(3, 2, 4, 4, seed=3)]
 WEIGHTS = -draw(3, 2, seed=4).abs()
+
+
+def turned(empty: Tensor, positive: Tensor, views: list[Tensor], weights: Tensor, scale: float) -> Tensor:
+    """The prediction guided along Perp-Neg's direction."""
+    return empty + scale * perp_neg(positive - empty, [view - empty for view in views], weights)
 
 
 def test_a3_guidance_is_affine_in_its_scale() -> None:
@@ -37,6 +43,30 @@ def test_rescale_gives_each_item_the_conditional_ones_spread() -> None:
     assert rescaled(torch.zeros(1, 4), torch.ones(1, 4), 0.5).isfinite().all()
 
 
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "flow"])
+def test_a_stage_rescales_denoised_pictures_whatever_the_network_predicts(kind: str) -> None:
+    """The denoised picture has the spread it has without guidance; catches a rescale of the noise."""
+    network = Network()
+    prior = network if kind == "epsilon" else Reparametrized(network, kind)  # type: ignore[arg-type]
+    z_t, t = draw(2, 6), torch.tensor([100, 800])
+    makes = [partial(network.condition, [text]) for text in ("y", "")]
+    plain, full = (guided(prior, z_t, t, PromptConditions(*makes, rescale=amount), 7.5) for amount in (0.0, 1.0))
+    clean, back, alone = (prior.noise.clean(z_t, eps, t) for eps in (plain, full, guided(prior, z_t, t, PromptConditions(*makes), 1)))
+    assert torch.allclose(back.std(1), alone.std(1), atol=1e-9)
+    assert torch.allclose(back / clean, (alone.std(1) / clean.std(1))[:, None].expand(2, 6), atol=1e-9)
+
+
+def test_what_leads_away_may_be_another_condition_and_others_come_along() -> None:
+    """In one forward, each in its place; catches answers handed out in another order."""
+    prior, z, t = Network(), draw(2, 4), torch.tensor([100, 800])
+    others = [prior.condition([text]) for text in ("a", "b")]
+    asked = ask(prior, z, t, conditions(prior, 2), others, away=prior.condition(["n"]))
+    assert len(prior.asked) == 1
+    y, n, a, b = (prior.eps(z, t, text) for text in "ynab")
+    assert torch.equal(asked.direction, y - n) and torch.equal(asked.at(3.0), n + 3 * (y - n))
+    assert torch.equal(asked.others[0], a) and torch.equal(asked.others[1], b) and torch.equal(asked.positive, y)
+
+
 def test_t_pn_1_a19_perpendicular_is_perpendicular_item_by_item() -> None:
     across = perpendicular(NEGATIVES[0], POSITIVE)
     assert torch.allclose(dot(across, POSITIVE), torch.zeros(3, 1, 1, 1).double(), atol=1e-9)
@@ -49,13 +79,13 @@ def test_t_pn_1_a19_perpendicular_is_perpendicular_item_by_item() -> None:
 
 def test_t_pn_2_zero_weights_leave_plain_guidance() -> None:
     plain = EMPTY + 7.5 * (POSITIVE - EMPTY)
-    assert torch.allclose(perp_neg(EMPTY, POSITIVE, NEGATIVES, 0 * WEIGHTS, 7.5), plain, atol=1e-9)
+    assert torch.allclose(turned(EMPTY, POSITIVE, NEGATIVES, 0 * WEIGHTS, 7.5), plain, atol=1e-9)
 
 
 def test_negatives_push_away_and_never_against_the_prompt() -> None:
     """eps^s - eps_0 has the prompt's own component whatever the weights, and less of each negative's."""
-    plain = perp_neg(EMPTY, POSITIVE, NEGATIVES[:1], 0 * WEIGHTS[:, :1], 7.5) - EMPTY
-    pushed = perp_neg(EMPTY, POSITIVE, NEGATIVES[:1], WEIGHTS[:, :1], 7.5) - EMPTY
+    plain = turned(EMPTY, POSITIVE, NEGATIVES[:1], 0 * WEIGHTS[:, :1], 7.5) - EMPTY
+    pushed = turned(EMPTY, POSITIVE, NEGATIVES[:1], WEIGHTS[:, :1], 7.5) - EMPTY
     forward, away = POSITIVE - EMPTY, NEGATIVES[0] - EMPTY
     assert torch.allclose(dot(pushed, forward), dot(plain, forward), atol=1e-9)
     across = perpendicular(away, forward)
@@ -65,10 +95,10 @@ def test_negatives_push_away_and_never_against_the_prompt() -> None:
 
 def test_t_pn_4_a_batch_is_its_items() -> None:
     """threestudio pairs latents with the wrong negatives where there are several."""
-    together = perp_neg(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 7.5)
+    together = turned(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 7.5)
     for i in range(3):
         one = slice(i, i + 1)
-        alone = perp_neg(EMPTY[one], POSITIVE[one], [n[one] for n in NEGATIVES], WEIGHTS[one], 7.5)
+        alone = turned(EMPTY[one], POSITIVE[one], [n[one] for n in NEGATIVES], WEIGHTS[one], 7.5)
         assert torch.allclose(together[one], alone, atol=1e-9)
 
 
@@ -102,5 +132,5 @@ def test_guided_asks_for_all_wordings_in_one_forward() -> None:
     makes = [partial(prior.condition, [word]) for word in ("y", "n", "front", "side")]
     prompt = PromptConditions(makes[0], makes[1], None, makes[2:], WEIGHTS)
     answer = guided(prior, EMPTY, torch.tensor([5, 50, 500]), prompt, 7.5)
-    assert prior.asked == [["n", "y", "front", "side"]]
-    assert torch.allclose(answer, perp_neg(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 7.5))
+    assert prior.asked == [["y", "n", "front", "side"]]
+    assert torch.allclose(answer, turned(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 7.5))
