@@ -16,8 +16,11 @@ import torch
 from dreamforge.components import entries
 from dreamforge.errors import UserError
 from dreamforge.objectives.sds import sds
+from dreamforge.optimize import Progress, make_optimizer, optimize
+from dreamforge.priors.analytic import Analytic
 from tests.conftest import conditions
 from tests.objectives.networks import Network, bars, draw
+from tests.test_optimize import Picture, stage
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "plugin"
@@ -26,7 +29,8 @@ EXAMPLE = ROOT / "examples" / "plugin"
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """A folder such as `pip install --target` leaves of examples/plugin: the module, and its declared entry points."""
-    shutil.copy(EXAMPLE / "dreamforge_pull.py", tmp_path)
+    for module in EXAMPLE.glob("*.py"):
+        shutil.copy(module, tmp_path)
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     info = tmp_path / "dreamforge_pull-0.1.0.dist-info"
     info.mkdir()
@@ -45,9 +49,10 @@ def dreamforge(*arguments: str, plugins: Path) -> subprocess.CompletedProcess[st
 
 
 def test_the_example_is_the_one_that_the_page_shows_in_at_most_forty_lines() -> None:
-    [shown] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.S)
-    written = (EXAMPLE / "dreamforge_pull.py").read_text()
-    assert shown[shown.index("def pull") :].strip() in written and len(written.splitlines()) <= 40
+    page = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.S)
+    for shown, start, name in zip(page, ("def pull", "class Bright"), ("pull", "bright"), strict=True):
+        written = (EXAMPLE / f"dreamforge_{name}.py").read_text()
+        assert shown[shown.index(start) :].strip() in written and len(written.splitlines()) <= 40
 
 
 def test_the_example_is_right(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +63,18 @@ def test_the_example_is_right(installed: Path, monkeypatch: pytest.MonkeyPatch) 
     grad = method.function(z, t, eps, prior, conditions(prior, 3), guidance=3.0).grad
     plain = sds(z, t, eps, prior, conditions(prior, 3), guidance=3.0, weight="uniform").grad
     assert torch.allclose(grad, bars(prior.noise, t) * plain, atol=1e-9) and method.evaluations == "2"
+
+
+def test_any_differentiable_scorer_plugs_in_and_pulls(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VLM3D's role: a reward of another package draws the picture to what it likes, and only if it has a weight."""
+    monkeypatch.syspath_prepend(str(installed))
+    reached = []
+    for weight in (0, 1e4):
+        chosen = stage("steps=80", "reward={name: bright, wanted: 0.9}", f"reward_weight={weight}")
+        scene, prior = Picture(), Analytic(means=[[0.0, 0.0, 0.0]], stds=[0.5])
+        list(optimize(chosen, scene, prior, "", "", 0, 0, Progress(make_optimizer(scene))))
+        reached.append(scene.rgb.detach().mean().item())
+    assert reached[1] > 0.8 > reached[0] + 0.15
 
 
 def test_an_installed_plugin_makes_an_asset(installed: Path) -> None:

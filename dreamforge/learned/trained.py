@@ -34,7 +34,7 @@ class TrainedScore(nn.Module):
         self.camera_dropout, self.prompt_dropout = camera_dropout, prompt_dropout
         groups = [{"name": name, "params": [parameter]} for name, parameter in self.named_parameters()]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
-        self.register_buffer("mean", torch.tensor(torch.nan, device=groups[0]["params"][0].device))
+        self.register_buffer("mean", torch.tensor(0.0, device=groups[0]["params"][0].device))
 
     @abstractmethod
     def condition(self, prompt: str, cameras: Cameras | None, background: Tensor) -> Condition:
@@ -53,7 +53,7 @@ class TrainedScore(nn.Module):
         )
 
     def _running(self, value: Tensor, keep: float) -> Tensor:
-        before = torch.where(self.mean.isnan(), value, self.mean)
+        before = torch.where(self.mean == 0, value, self.mean)  # 0 is none yet
         self.mean = (keep * before + (1 - keep) * value).to(self.mean)
         return self.mean
 

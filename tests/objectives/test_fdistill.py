@@ -57,6 +57,28 @@ def test_t_f_3_a32_weights_have_mean_one_and_are_one_for_a_single_view(divergenc
     assert torch.allclose(one.grad, plain[:1])
 
 
+def test_t_f_3_the_mean_is_of_the_step_unless_a_running_one_is_kept() -> None:
+    """By default a single view is VSD whatever came before; with `keep` its weight is h over the mean so far."""
+    prior, means = Network(), []
+    prompt, z, t, options = conditions(prior, 1), draw(1, 3), torch.tensor([500]), {"guidance": 1.0, "divergence": "forward_kl"}
+
+    def running(value: torch.Tensor, keep: float) -> torch.Tensor:
+        means.append(value if not means else keep * means[-1] + (1 - keep) * value)
+        return means[-1]
+
+    found = []
+    for step in range(2):
+        eps = draw(1, 3, seed=step + 1)
+        phi = answering(prior.eps(prior.noise.add(z, eps, t), t, "y") + 0.1 * draw(1, 3, seed=step + 5))
+        plain = vsd(z, t, eps, prior, prompt, guidance=1, phi=phi).grad
+        assert torch.allclose(fdistill(z, t, eps, prior, prompt, **options, phi=phi).grad, plain)
+        phi.running = running
+        kept = fdistill(z, t, eps, prior, prompt, **options, keep=0.9, phi=phi)
+        found.append(kept.info["ratio"])
+        assert torch.allclose(kept.grad, found[-1] / (0.9 * found[0] + 0.1 * found[-1]) * plain)
+    assert abs(found[0] / found[1] - 1) > 1e-3
+
+
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_t_f_4_a32_equal_ratios_are_vsd(divergence: str) -> None:
     """Where phi is the prior no view is likelier than another under it, and any weight is 1 (as is the zero gradient)."""

@@ -68,3 +68,13 @@ def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=words) as refusal:
             ClipReward(**options)
         assert "\n" not in str(refusal.value)
+
+
+def test_a_second_reward_is_for_likeness_to_the_image_prompt(folder: Path) -> None:
+    """In the model's space: the picture itself is the most alike. Catches the prompt's weight changed with it."""
+    pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain, both = (ClipReward(model=str(folder), visual=visual)(pictures, "duck", image=pictures[1]) for visual in (0.0, 0.5))
+    extra = (both - plain) / 50
+    embedded = ClipReward(model=str(folder)).scorer.pictures(pictures)
+    assert torch.allclose(extra, embedded @ embedded[1], atol=1e-5) and extra[1].item() == pytest.approx(1, abs=1e-5)
+    assert torch.equal(ClipReward(model=str(folder), visual=0.5)(pictures, "duck"), plain)
