@@ -15,7 +15,7 @@ from dreamforge.errors import UserError
 if TYPE_CHECKING:
     from dreamforge.console import Console
 
-FORMATS = "glb, gltf, obj, ply, stl; of splats: splats.ply, splat, spz"
+FORMATS = "glb, gltf, obj, ply, stl, usdz; of splats: splats.ply, splat, spz"
 
 EXAMPLES = """\
 examples:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dreamforge.contracts import Mesh, Scene, Splats
 from dreamforge.errors import UserError, did_you_mean
-from dreamforge.export import gltf, obj, ply, splat, splat_ply, spz, stl
+from dreamforge.export import gltf, obj, ply, splat, splat_ply, spz, stl, usdz
 from dreamforge.export.clean import clean
 from dreamforge.export.normals import bake_normals
 from dreamforge.export.surface import Render
@@ -28,7 +28,7 @@ from dreamforge.rendering.splats import render_splats
 if TYPE_CHECKING:
     from dreamforge.config import ExportConfig
 
-MESHES = {"glb": gltf, "gltf": gltf, "obj": obj, "ply": ply, "stl": stl}
+MESHES = {"glb": gltf, "gltf": gltf, "obj": obj, "ply": ply, "stl": stl, "usdz": usdz}
 """Name, which is also the file's ending -> module with `save(mesh, path, name, image)` and `load(path) -> Mesh`."""
 
 SPLATS = {"splats.ply": splat_ply, "splat": splat, "spz": spz}

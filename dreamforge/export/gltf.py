@@ -16,6 +16,7 @@ import numpy as np
 
 from dreamforge.contracts import Mesh
 from dreamforge.export.checks import beside, checked
+from dreamforge.export.color import srgb_to_linear
 from dreamforge.export.gltf_check import check
 from dreamforge.export.reading import read
 from dreamforge.export.tangents import tangents
@@ -131,18 +132,4 @@ def load(path: Path) -> Mesh:
     """Read any .glb or .gltf: its parts as one mesh in world coordinates. UserError where there is no triangle in it,
     or where the file is no sound glTF."""
     check(path)
-    mesh = read(path)
-    if mesh.colors is not None:  # linear in glTF
-        mesh.colors = linear_to_srgb(mesh.colors)
-    return mesh
-
-
-def srgb_to_linear(color: np.ndarray) -> np.ndarray:
-    """sRGB in [0,1] to linear light."""
-    return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(color: np.ndarray) -> np.ndarray:
-    """Linear light in [0,1] to sRGB, float32."""
-    curved = 1.055 * np.maximum(color, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(color <= 0.0031308, color * 12.92, curved).astype(np.float32)
+    return read(path, linear=True)

@@ -13,10 +13,12 @@ from trimesh.visual.material import PBRMaterial, SimpleMaterial
 from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.export.checks import checked
+from dreamforge.export.color import dimmed, linear_to_srgb
+from dreamforge.export.parts import Part, joined, pixels
 
 
-def read(path: Path) -> Mesh:
-    """A mesh file with its texture, or its vertex colours in [0,1] as the file holds them.
+def read(path: Path, linear: bool = False) -> Mesh:
+    """A mesh file with its texture, or its vertex colours in [0,1]; linear: whether those are, in the file.
 
     UserError, naming the file, where it cannot be read or has no triangles.
     """
@@ -29,25 +31,10 @@ def read(path: Path) -> Mesh:
     nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
     if not nodes:
         raise UserError(f"{path}: there is no triangle in it")
-    parts, normals, colors = zip(*(_placed(scene, node) for node in nodes), strict=True)
-    shape = trimesh.util.concatenate(parts)
-    mesh = Mesh(
-        np.array(shape.vertices, np.float32, subok=False), np.array(shape.faces, np.int32, subok=False),
-        np.concatenate(normals).astype(np.float32),
-    )  # fmt: skip
-    visual = shape.visual
-    if visual.kind == "texture":
-        image, factor = _base_color(visual.material)
-        if visual.uv is not None and (image is not None or _linear(visual.material)):
-            mesh.uv = np.asarray(visual.uv, np.float32)
-            image = np.full((1, 1, 3), 255, np.uint8) if image is None else image
-            mesh.texture = np.clip(image * factor + 0.5, 0, 255).astype(np.uint8)
-            for name, picture in _linear(visual.material).items():
-                setattr(mesh, name, picture)
-        else:
-            mesh.colors = np.concatenate(colors) * factor.astype(np.float32)
-    elif visual.kind is not None:
-        mesh.colors = np.asarray(visual.vertex_colors[:, :3], np.float32) / 255
+    try:
+        mesh = joined([_part(scene, node, linear) for node in nodes])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return checked(mesh, path)
 
 
@@ -67,46 +54,56 @@ def _has_faces(scene: trimesh.Scene, node: str) -> bool:
     return isinstance(part, trimesh.Trimesh) and len(part.faces) > 0
 
 
-def _placed(scene: trimesh.Scene, node: str) -> tuple[trimesh.Trimesh, np.ndarray, np.ndarray]:
-    """A part in world coordinates, its normals and its vertex colours as the file has them (trimesh forgets both on
-    its way)."""
+def _part(scene: trimesh.Scene, node: str, linear: bool) -> Part:
+    """A part in world coordinates, its normals and colours as the file has them (trimesh forgets both on its way)."""
     transform, name = scene.graph[node]
-    normals = scene.geometry[name].vertex_normals @ np.linalg.inv(transform[:3, :3])
-    part = scene.geometry[name].copy()
-    part.apply_transform(transform)
+    shape = scene.geometry[name]
+    normals = shape.vertex_normals @ np.linalg.inv(transform[:3, :3])
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    return part, normals, _vertex_colors(scene.geometry[name])
+    placed = shape.copy()
+    placed.apply_transform(transform)
+    part = Part(np.asarray(placed.vertices), np.asarray(placed.faces), normals)
+    visual = shape.visual
+    if visual.kind == "texture":
+        part.pictures, factor = _pictures(visual.material)
+        colors = getattr(visual, "vertex_attributes", {}).get("color")
+        if part.pictures and visual.uv is not None:
+            part.uv = np.asarray(visual.uv, np.float64)
+        elif colors is not None or (factor != 1).any():
+            part.pictures = {}
+            part.colors = _in_srgb(_in_unit(colors) * factor if colors is not None else np.tile(factor, (len(part.vertices), 1)), linear)
+    elif visual.kind is not None:
+        part.colors = _in_srgb(_in_unit(visual.vertex_colors), linear)
+    return part
 
 
-def _vertex_colors(part: trimesh.Trimesh) -> np.ndarray:
-    """`[V,3]` colours in [0,1] that a part has besides its material, white where it has none."""
-    colors = getattr(part.visual, "vertex_attributes", {}).get("color")
-    if colors is None:
-        return np.ones((len(part.vertices), 3), np.float32)
-    scale = np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1
-    return colors[:, :3].astype(np.float32) / scale
+def _in_unit(colors: np.ndarray) -> np.ndarray:
+    """`[V,3]` in [0,1], of integers or numbers."""
+    return colors[:, :3].astype(np.float32) / (np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1)
 
 
-def _base_color(material: PBRMaterial | SimpleMaterial) -> tuple[np.ndarray | None, np.ndarray]:
-    """A material's colour picture `[H,W,3]` uint8, or None, and the RGB factor in [0,1] that multiplies it."""
-    if isinstance(material, PBRMaterial):
-        picture, factor = material.baseColorTexture, material.baseColorFactor
-    else:
-        picture, factor = material.image, None if material.image is not None else material.diffuse
-    image = None if picture is None else np.asarray(picture.convert("RGB"))
-    return image, np.ones(3) if factor is None else np.asarray(factor[:3], np.float64) / 255
+def _in_srgb(colors: np.ndarray, linear: bool) -> np.ndarray:
+    return linear_to_srgb(colors) if linear else colors
 
 
-def _linear(material: PBRMaterial | SimpleMaterial) -> dict[str, np.ndarray]:
-    """The textures `[H,W,3]` uint8 that light a material, by their names in `Mesh`, their factors applied."""
+def _pictures(material: PBRMaterial | SimpleMaterial) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A material's pictures, by their names in `Mesh` and their factors applied; and of the colour's `[3]` what is not."""
     if not isinstance(material, PBRMaterial):
-        return {}
-    found = {}
+        if material.image is not None:
+            return {"texture": pixels(material.image)}, np.ones(3)
+        return {}, np.ones(3) if material.diffuse is None else np.asarray(material.diffuse[:3], np.float64) / 255
+    found, factor = {}, np.ones(3)
+    if material.baseColorFactor is not None:
+        factor = np.asarray(material.baseColorFactor[:3], np.float64) / 255
     if material.metallicRoughnessTexture is not None:
-        picture = np.array(material.metallicRoughnessTexture.convert("RGB"))
-        for channel, factor in ((1, material.roughnessFactor), (2, material.metallicFactor)):
-            picture[..., channel] = np.round(picture[..., channel] * (1.0 if factor is None else factor))
+        picture = pixels(material.metallicRoughnessTexture).copy()
+        for channel, share in ((1, material.roughnessFactor), (2, material.metallicFactor)):
+            picture[..., channel] = np.round(picture[..., channel] * (1.0 if share is None else share))
         found["metallic_roughness"] = picture
     if material.normalTexture is not None:
-        found["normal_map"] = np.array(material.normalTexture.convert("RGB"))
-    return found
+        found["normal_map"] = pixels(material.normalTexture)
+    if found or material.baseColorTexture is not None:
+        white = np.full((1, 1, 3), 255, np.uint8)
+        picture = white if material.baseColorTexture is None else pixels(material.baseColorTexture)
+        return {"texture": dimmed(picture, factor), **found}, np.ones(3)
+    return found, factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,6 +56,13 @@ def axes() -> Mesh:
     shape = trimesh.util.concatenate(bars)
     colors = np.repeat(np.eye(3, dtype=np.float32), 8, axis=0)
     return Mesh(shape.vertices.astype(np.float32), shape.faces.astype(np.int32), colors=colors)
+
+
+def painted_axes() -> Mesh:
+    """The same with a texture of three colours."""
+    texture = np.uint8(np.eye(3) * 255).repeat(4, axis=0)[None].repeat(4, axis=0)
+    uv = np.stack([(np.arange(3).repeat(8) + 0.5) / 3, np.full(24, 0.5)], axis=1).astype(np.float32)
+    return replace(axes(), colors=None, uv=uv, texture=texture)
 
 
 def showing(mesh: Mesh, cull_back: bool = True) -> Render:

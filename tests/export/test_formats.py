@@ -51,7 +51,7 @@ def test_export_shows_what_the_scene_shows(exported: Exported) -> None:
     assert exported.verification.mean_psnr > 28
     assert [path.name for path in exported.paths] == [f"model.{form}" for form in MESHES]
     assert not [path for path in exported.paths[0].parent.iterdir() if path.name.startswith(".")]
-    assert trimesh.load_mesh(exported.paths[-1]).is_watertight  # the .stl, its corners joined
+    assert trimesh.load_mesh(exported.paths[0].with_suffix(".stl")).is_watertight  # the .stl, its corners joined
 
 
 @pytest.mark.parametrize("form", TEXTURED)
@@ -82,7 +82,7 @@ def test_round_trip_is_exact(tmp_path: Path, form: str) -> None:
     if form == "stl":
         assert plain.colors is other.texture is None
         return
-    tolerance = 1e-5 if form in ("glb", "gltf") else 0.5 / 255
+    tolerance = 1e-5 if form in ("glb", "gltf", "usdz") else 0.5 / 255
     np.testing.assert_allclose(plain.colors[plain.faces], truth.colors[truth.faces], atol=tolerance + 1e-6)
     np.testing.assert_allclose(other.uv[other.faces], picture.uv[picture.faces], atol=1e-5)
     assert (other.texture == picture.texture).all()
@@ -154,7 +154,7 @@ def test_bytes_are_the_same_every_time(exported: Exported, tmp_path: Path) -> No
 
 def test_axes_are_right_and_coloured_everywhere(tmp_path: Path) -> None:
     """Red to +x, green to +y, blue to +z, each twice as long as the one before: by trimesh and by glTF-Transform."""
-    for form in MESHES:
+    for form in set(MESHES) - {"usdz"}:
         FORMATS[form].save(axes(), tmp_path / f"axes.{form}", "axes")
         shape = trimesh.load_mesh(tmp_path / f"axes.{form}", process=False)
         np.testing.assert_allclose(shape.bounds, [[-0.02] * 3, [0.2, 0.4, 0.8]], atol=1e-6)

@@ -10,20 +10,23 @@ import pytest
 import torch
 
 from dreamforge.cameras import orbit
-from dreamforge.export import gltf
+from dreamforge.export import MESHES
 from dreamforge.rendering.raster import render_mesh
 from tests.browser import pictures
 from tests.export.node import MODULES
-from tests.export.shapes import axes
+from tests.export.shapes import painted_axes
 
 PAGE = """<html><body><script type=importmap>{"imports": {"three": "PLACE/build/three.module.js",
 "three/addons/": "PLACE/examples/jsm/"}}</script></body></html>"""
 
 SCRIPT = """
 import * as THREE from "three";
-import {GLTFLoader} from "three/addons/loaders/GLTFLoader.js";
+import {LOADER} from "three/addons/loaders/LOADER.js";
 const file = Uint8Array.from(atob("FILE"), letter => letter.charCodeAt(0)).buffer;
-const {scene} = await new GLTFLoader().parseAsync(file, "");
+const loaded = await new Promise((done, failed) => new LOADER().parse(file, "", done, failed));
+const scene = new THREE.Scene();
+scene.add(loaded.scene ?? loaded);
+await new Promise(done => setTimeout(done, 500));  // for textures
 const renderer = new THREE.WebGLRenderer({preserveDrawingBuffer: true, antialias: true});
 renderer.setPixelRatio(1);
 renderer.setSize(128, 128);
@@ -38,16 +41,19 @@ for (const [name, x, y, z] of [["front", 0, 0, 3], ["left", 3, 0, 0], ["corner",
 """
 
 
-def test_three_shows_what_we_render(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "loader"), [("glb", "GLTFLoader"), ("usdz", "USDLoader")])
+def test_three_shows_what_we_render(tmp_path: Path, form: str, loader: str) -> None:
     place = MODULES / "three"
-    if not place.is_dir():
+    if not (place / f"examples/jsm/loaders/{loader}.js").is_file():
         pytest.skip("needs DREAMFORGE_NODE_MODULES naming a folder with the npm package three")
-    gltf.save(axes(), tmp_path / "axes.glb", "axes")
+    if form == "usdz":
+        pytest.importorskip("pxr")
+    MESHES[form].save(painted_axes(), tmp_path / f"axes.{form}", "axes")
     (tmp_path / "page.html").write_text(PAGE.replace("PLACE", place.resolve().as_uri()))
-    file = base64.b64encode((tmp_path / "axes.glb").read_bytes()).decode()
-    shown = pictures(tmp_path / "page.html", SCRIPT.replace("FILE", file))
+    file = base64.b64encode((tmp_path / f"axes.{form}").read_bytes()).decode()
+    shown = pictures(tmp_path / "page.html", SCRIPT.replace("FILE", file).replace("LOADER", loader))
     cameras = orbit([0.0, 90.0, 35.264390], [0.0, 0.0, 30.0], size=128)
-    truth = render_mesh(axes(), cameras, torch.ones(3, 3), cull_back=True).rgb.permute(0, 2, 3, 1).numpy()
+    truth = render_mesh(painted_axes(), cameras, torch.ones(3, 3), cull_back=True).rgb.permute(0, 2, 3, 1).numpy()
     for name, expected in zip(("front", "left", "corner"), truth, strict=True):
         error = np.square(shown[name][..., :3] - expected).mean()
         assert -10 * np.log10(error) > 25, name
