@@ -160,6 +160,8 @@ def typed(tree: dict[str, Any]) -> RunConfig:
     for index, name in enumerate(config.export.formats):
         if name not in FORMATS:
             raise UserError(f"export.formats.{index}: no format '{name}'{did_you_mean(name, FORMATS)}")
+        if hasattr(FORMATS[name], "check_installed"):
+            FORMATS[name].check_installed(f"export.formats.{index}")
     return config
 
 

@@ -71,7 +71,8 @@ def _part(scene: trimesh.Scene, node: str, linear: bool) -> Part:
             part.uv = np.asarray(visual.uv, np.float64)
         elif colors is not None or (factor != 1).any():
             part.pictures = {}
-            part.colors = _in_srgb(_in_unit(colors) * factor if colors is not None else np.tile(factor, (len(part.vertices), 1)), linear)
+            own = np.ones((len(part.vertices), 3)) if colors is None else _in_unit(colors)
+            part.colors = _in_srgb(own * factor, linear)
     elif visual.kind is not None:
         part.colors = _in_srgb(_in_unit(visual.vertex_colors), linear)
     return part

@@ -65,7 +65,8 @@ def _parts(prim: Usd.Prim, package: str) -> Iterator[dict[str, Any]]:
     shape = UsdGeom.Mesh(prim)
     if not shape or shape.ComputeVisibility(FIRST) == "invisible" or shape.ComputePurpose() not in ("default", "render"):
         return
-    counts, corners = (np.array(get().Get(FIRST), np.int64).reshape(-1) for get in (shape.GetFaceVertexCountsAttr, shape.GetFaceVertexIndicesAttr))
+    given = (shape.GetFaceVertexCountsAttr(), shape.GetFaceVertexIndicesAttr())
+    counts, corners = (np.array(attribute.Get(FIRST), np.int64).reshape(-1) for attribute in given)
     if counts.sum() != len(corners) or (counts < 0).any() or (corners < 0).any():
         raise ValueError(f"the faces of {prim.GetPath()} do not fit their corners")
     own = UsdShade.MaterialBindingAPI(prim)
@@ -82,10 +83,13 @@ def _parts(prim: Usd.Prim, package: str) -> Iterator[dict[str, Any]]:
             yield _part(shape, corners, np.repeat(np.arange(len(counts)), counts), chosen, _material(material, package))
 
 
-def _part(shape: UsdGeom.Mesh, corners: np.ndarray, face: np.ndarray, triangles: np.ndarray, material: dict[str, Any]) -> dict[str, Any]:
+def _part(
+    shape: UsdGeom.Mesh, corners: np.ndarray, face: np.ndarray, triangles: np.ndarray, material: dict[str, Any]
+) -> dict[str, Any]:
     """Triangles `[T,3]`, indices into the corners of the faces, with a vertex for each set of values that differs."""
     variables, used = UsdGeom.PrimvarsAPI(shape), triangles.reshape(-1)
-    where = {"vertex": corners[used], "varying": corners[used], "faceVarying": used, "uniform": face[used], "constant": 0 * used}
+    where = {"vertex": corners[used], "faceVarying": used, "uniform": face[used], "constant": 0 * used}
+    where["varying"] = where["vertex"]
     columns = {"index": corners[used][:, None].astype(np.float64)}
     uv, normals = (variables.GetPrimvar(name) for name in (material.get("uv", "st"), "normals"))
     for key, variable in {"uv": uv, "normals": normals, "colors": shape.GetDisplayColorPrimvar()}.items():
@@ -133,8 +137,8 @@ def _material(material: UsdShade.Material, package: str) -> dict[str, Any]:
             file = _value(texture, "file", Sdf.AssetPath())
             if not file.resolvedPath.startswith(f"{package}["):
                 sys.exit(f"it names the picture '{file.path[:100]}', which is not in it")
-            channels, scale, bias = sources[0].GetBaseName(), _value(texture, "scale", (1,) * 4), _value(texture, "bias", (0,) * 4)
-            found[name] = {"file": file.resolvedPath[len(package) + 1 : -1], "channels": channels, "scale": [*scale], "bias": [*bias]}
+            change = {key: [*_value(texture, key, (usual,) * 4)] for key, usual in (("scale", 1), ("bias", 0))}
+            found[name] = {"file": file.resolvedPath[len(package) + 1 : -1], "channels": sources[0].GetBaseName(), **change}
             found |= _coordinates(texture)
         elif sources and (value := sources[0].Get(FIRST)) is not None:
             found[name] = [*value] if hasattr(value, "__len__") else value
@@ -149,8 +153,8 @@ def _coordinates(texture: UsdShade.Shader) -> dict[str, Any]:
         sources = UsdShade.Utils.GetValueProducingAttributes(given) if given else []
         texture = UsdShade.Shader(sources[0].GetPrim()) if sources else None
         if texture and texture.GetIdAttr().Get() == "UsdTransform2d" and "move" not in found:
-            move = {key: _value(texture, key, usual) for key, usual in (("rotation", 0), ("scale", (1, 1)), ("translation", (0, 0)))}
-            found["move"] = [move["rotation"], *move["scale"], *move["translation"]]
+            stretch, shift = (_value(texture, key, usual) for key, usual in (("scale", (1, 1)), ("translation", (0, 0))))
+            found["move"] = [_value(texture, "rotation", 0), *stretch, *shift]
         elif texture:
             return found | {"uv": str(_value(texture, "varname", "st"))}
     return found

@@ -34,10 +34,18 @@ PREVIEW, PICTURES = "UsdPreviewSurface", "textures/"
 READER = Path(__file__).with_name("usd_parts.py")
 
 
+def check_installed(where: object) -> None:
+    """UserError, saying what to install, where the extra is missing; `where` begins the line."""
+    try:
+        import pxr  # noqa: F401
+    except ImportError as error:
+        raise UserError(f'{where}: .usdz needs the package usd-core: pip install "dreamforge3d[usd]"') from error
+
+
 def save(mesh: Mesh, path: Path, name: str, image: str = "png") -> None:
     """Write a mesh as .usdz; `name` is what tools list it as, `image` how its colours are stored (a "webp", which the
     format does not know, as PNG). The same mesh gives the same bytes."""
-    _needs_usd(path)
+    check_installed(path)
     kinds = {"color": "jpeg" if image == "jpeg" else "png", "metallic-roughness": "png", "normal": "png"}
     pictures = {"color": mesh.texture, "metallic-roughness": mesh.metallic_roughness, "normal": mesh.normal_map}
     files = {
@@ -76,7 +84,8 @@ def _layer(mesh: Mesh, name: str, files: list[str]) -> bytes:
     shape.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(mesh.faces), 3, np.int32)))
     shape.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(np.ascontiguousarray(mesh.faces.reshape(-1), np.int32)))
     shape.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-    shape.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(np.stack([mesh.vertices.min(0), mesh.vertices.max(0)]).astype(np.float32)))
+    extent = np.stack([mesh.vertices.min(0), mesh.vertices.max(0)]).astype(np.float32)
+    shape.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(extent))
     if mesh.normals is not None:
         shape.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(mesh.normals, np.float32)))
         shape.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
@@ -133,19 +142,12 @@ def _material(stage: Any, files: list[str], lit: bool) -> Any:
     return material
 
 
-def _needs_usd(path: Path) -> None:
-    try:
-        import pxr  # noqa: F401
-    except ImportError as error:
-        raise UserError(f'{path}: .usdz needs the package usd-core: pip install "dreamforge3d[usd]"') from error
-
-
 def load(path: Path) -> Mesh:
     """Read any .usdz: its parts at their first moment as one mesh in world coordinates and metres. UserError where
     there is no triangle in it, or where it cannot be read within a minute and 4 GiB."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    _needs_usd(path)
+    check_installed(path)
     try:
         with zipfile.ZipFile(path) as package:
             _check(package, path.stat().st_size)
@@ -187,7 +189,8 @@ def _arrays(path: Path) -> dict[str, Any]:
 
 
 def _part(arrays: dict[str, Any], index: int, package: zipfile.ZipFile) -> Part:
-    vertices, faces, normals, uv, colors = (arrays.get(f"{index}.{key}") for key in ("vertices", "faces", "normals", "uv", "colors"))
+    names = ("vertices", "faces", "normals", "uv", "colors")
+    vertices, faces, normals, uv, colors = (arrays.get(f"{index}.{name}") for name in names)
     if normals is None:
         normals = np.array(trimesh.Trimesh(vertices, faces, process=False).vertex_normals)
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
@@ -202,8 +205,8 @@ def _part(arrays: dict[str, Any], index: int, package: zipfile.ZipFile) -> Part:
 def _pictures(material: dict[str, Any], package: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """The pictures of a material by their names in `Mesh`, and its linear colour `[3]` if it has one. What gives light
     off and reflects none is unlit."""
-    shown = "emissiveColor" if material.get("diffuseColor") == [0, 0, 0] and "emissiveColor" in material else "diffuseColor"
-    base, found = material.get(shown), {}
+    unlit = material.get("diffuseColor") == [0, 0, 0] and "emissiveColor" in material
+    base, found = material.get("emissiveColor" if unlit else "diffuseColor"), {}
     if isinstance(base, dict):
         found["texture"] = dimmed(_opened(base, package), np.array(base["scale"][:3]))
     values = [material.get("roughness", 0.5), material.get("metallic", 0.0)]
