@@ -22,7 +22,7 @@ from dreamforge.console import Console
 from dreamforge.contracts import LearnedScore, Prior, Scene
 from dreamforge.debiasing import debiased
 from dreamforge.errors import UserError
-from dreamforge.export import export_scene
+from dreamforge.export import Exported, export_scene
 from dreamforge.kernels import compilation_ahead
 from dreamforge.objectives.needs import check_needs
 from dreamforge.optimize import (
@@ -109,7 +109,7 @@ def resume(folder: str | Path, console: Console | None = None) -> Run:
 def export(
     folder: str | Path, formats: Sequence[str], console: Console | None = None, **settings: Any
 ) -> list[Path]:
-    """Write a finished run's scene in other formats, into its assets folder.
+    """Write a finished run's scene in other formats, into its assets folder, and a new report that shows them.
 
     settings: keys of the configuration's `export` that differ from the run's own, such as faces=20_000.
     """
@@ -118,8 +118,13 @@ def export(
     scene, stage = last_scene(run)
     if scene is None or stage < len(config.stages) - 1:
         raise UserError(f"{folder} has no finished scene yet; finish it with: dreamforge resume {folder}")
-    task = (console or Console()).task
-    return export_scene(scene, run.folder / "assets", formats, config.export, config.prompt, task).paths
+    console = console or Console()
+    result = export_scene(scene, run.folder / "assets", formats, config.export, config.prompt, console.task)
+    names = [path.name for path in result.paths]
+    run.describe(assets=list(dict.fromkeys([*run.manifest().get("assets", []), *names])))
+    write_report(run.folder, config.prompt, result)
+    _say_checks(result, console)
+    return result.paths
 
 
 def last_scene(run: Run) -> tuple[Scene | None, int]:
@@ -380,8 +385,13 @@ def _finish(run: Run, scene: Scene, console: Console) -> None:
         run.describe(seconds=round(time.time() - run.started, 1), assets=[path.name for path in result.paths], **found)
         write_report(run.folder, config.prompt, result)
     run.describe(state="finished")
-    console.say(f"verified: {result.verification.summary()}")
+    _say_checks(result, console)
     console.where(run, [path.name for path in result.paths])
+
+
+def _say_checks(result: Exported, console: Console) -> None:
+    for path, check in zip(result.paths, result.checks, strict=True):
+        console.say(f"verified {path.name}: {check.summary()}")
 
 
 class StopSignals:

@@ -50,6 +50,7 @@ figcaption { padding: 10px 14px; color: var(--soft); font-size: .88rem }
 .strip { display: flex; gap: 14px; overflow-x: auto; padding-bottom: 8px } .strip .card { flex: 0 0 min(80%, 420px) }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 16px; overflow-x: auto; font-size: .85rem }
 summary { cursor: pointer; font-weight: 600; margin-top: 48px }
+.check summary { font-weight: 400; color: var(--soft); margin: 14px 0 } .check strong { color: var(--ink); margin-right: 8px }
 """
 
 NAMES = {"mesh": "Mesh", "surface": "Surface", "splats": "Splats"}
@@ -76,9 +77,10 @@ def write_report(folder: Path, prompt: str, exported: Exported) -> None:
 
 
 def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
-    links = " ".join(
+    others = [path for name in facts.get("assets", []) if (path := folder / "assets" / name).is_file()]
+    links = " · ".join(
         f"<a href='{escape(os.path.relpath(path, folder))}' download>{escape(path.name)}</a> {path.stat().st_size / 1e6:.1f} MB"
-        for path in exported.paths
+        for path in dict.fromkeys([*exported.paths, *others])
     )
     rows = {"files": links}
     if exported.mesh is not None:
@@ -143,16 +145,19 @@ def _turntable(folder: Path) -> str:
 
 
 def _verification(exported: Exported) -> str:
-    check = exported.verification
-    cards = "".join(
-        f"<figure class=card><div>{_image(scene)}{_image(asset)}</div>"
-        f"<figcaption>{psnr:.1f} dB · IoU {iou:.3f}</figcaption></figure>"
-        for scene, asset, psnr, iou in zip(check.scene, check.asset, check.psnr, check.iou, strict=True)
-    )
-    name = escape(exported.paths[0].name)
+    """Each file beside the scene; the first one's pictures are open."""
+    checks = []
+    for path, check in zip(exported.paths, exported.checks, strict=True):
+        cards = "".join(
+            f"<figure class=card><div>{_image(scene)}{_image(asset)}</div>"
+            f"<figcaption>{psnr:.1f} dB · IoU {iou:.3f}</figcaption></figure>"
+            for scene, asset, psnr, iou in zip(check.scene, check.asset, check.psnr, check.iou, strict=True)
+        )
+        about = f"<strong>{escape(path.name)}</strong> {escape(check.summary())}"
+        checks.append(f"<details class=check{'' if checks else ' open'}><summary>{about}</summary><div class=views>{cards}</div></details>")
     return (
-        f"<h2>Scene and asset side by side</h2><p>Left the scene, right {name} as read back from the disk. "
-        f"{escape(check.summary())}.</p><br><div class=views>{cards}</div>"
+        "<h2>Scene and asset side by side</h2><p>Left the scene, right the file as read back from the disk.</p>"
+        + "".join(checks)
     )
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from dreamforge.cameras import orbit
 from dreamforge.export import Exported
 from dreamforge.export.atlas import unwrap
-from dreamforge.export.verify import compare
+from dreamforge.export.verify import compare, eight_sides
 from dreamforge.pictures import contact_sheet, save_picture, save_video
 from dreamforge.report import write_report
 from dreamforge.rendering.raster import render_mesh
@@ -60,7 +60,9 @@ def test_report_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 7 # <x>\n")
     (tmp_path / "manifest.json").write_text(json.dumps({"seconds": 12.3}))
     (tmp_path / "mesh.glb").write_bytes(b"glb")
-    write_report(tmp_path, prompt, Exported([tmp_path / "mesh.glb"], compare(showing(mesh), showing(mesh)), mesh))
+    (tmp_path / "mesh.usdz").write_bytes(b"usdz")
+    check = compare(showing(mesh), eight_sides(showing(mesh)))
+    write_report(tmp_path, prompt, Exported([tmp_path / "mesh.glb", tmp_path / "mesh.usdz"], [check, check], mesh))
     page = (tmp_path / "report.html").read_text()
 
     class Found(HTMLParser):
@@ -72,9 +74,11 @@ def test_report_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     found = Found()
     found.feed(page)
     names = [tag for tag, _ in found.tags]
-    assert names.count("img") == 8 * 2 + 1 and names.count("video") == 1 and "b" not in names
+    assert names.count("img") == 2 * 8 * 2 + 1 and names.count("video") == 1 and "b" not in names
     linked = [value for _, attributes in found.tags for key, value in attributes.items() if key in ("src", "href")]
     assert all(link.startswith("data:") or (tmp_path / link).is_file() for link in linked)
+    assert [attributes for tag, attributes in found.tags if tag == "details"][:2] == [{"class": "check", "open": None}, {"class": "check"}]
+    assert all(f"<strong>{name}</strong> {check.summary()}" in page for name in ("mesh.glb", "mesh.usdz"))
     assert names.count("canvas") == 1 and names.count("button") == 2  # no splats here
     assert not re.search(r"(src|href)=[\"']?https?:|import\s|fetch\(", page)
     assert "12 s" in page and "seed: 7 # &lt;x&gt;" in page
@@ -85,7 +89,7 @@ def test_the_view_in_the_page_shows_what_the_engine_renders(tmp_path: Path) -> N
     mesh, splats = unwrap(figure(), 64), axes(400)
     mesh.texture = np.kron(np.random.default_rng(0).integers(60, 255, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     (tmp_path / "a.glb").write_bytes(b"glb")
-    write_report(tmp_path, "a", Exported([tmp_path / "a.glb"], compare(showing(mesh), showing(mesh)), mesh, splats))
+    write_report(tmp_path, "a", Exported([tmp_path / "a.glb"], [compare(showing(mesh), eight_sides(showing(mesh)))], mesh, splats))
     script = """
         while (!window.look) await new Promise(done => setTimeout(done, 50));
         for (const layer of ["mesh", "surface", "splats"]) for (const side of [20, 250]) {

@@ -21,7 +21,7 @@ from dreamforge.export.clean import clean
 from dreamforge.export.normals import bake_normals
 from dreamforge.export.surface import Render
 from dreamforge.export.texture import bake
-from dreamforge.export.verify import Verification, verify
+from dreamforge.export.verify import Verification, eight_sides, verify
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.rendering.splats import render_splats
 
@@ -36,17 +36,24 @@ SPLATS = {"splats.ply": splat_ply, "splat": splat, "spz": spz}
 
 FORMATS: dict[str, ModuleType] = {**MESHES, **SPLATS}
 
+_shown_mesh = partial(render_mesh, cull_back=True)
+
 Task = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: its files in the order asked for, the check of the first, and what they show."""
+    """What an export wrote: its files in the order asked for, the check of each, and what they show."""
 
     paths: list[Path]
-    verification: Verification
+    checks: list[Verification]
     mesh: Mesh | None = None
     splats: Splats | None = None
+
+    @property
+    def verification(self) -> Verification:
+        """The check of the first file."""
+        return self.checks[0]
 
 
 def export_scene(
@@ -62,6 +69,8 @@ def export_scene(
         raise UserError(f"this scene is not made of splats; write it as {', '.join(MESHES)}")
     mesh, truth = textured_mesh(scene, config, task) if set(formats) & set(MESHES) else (None, scene.render)
     paths, checks = [folder / f"model.{form}" for form in formats], []
+    with task("pictures to compare with"):
+        pictures = eight_sides(truth)
     try:
         with TemporaryDirectory(prefix=".export-", dir=folder) as place:
             for form, path in zip(formats, paths, strict=True):
@@ -69,16 +78,17 @@ def export_scene(
                     written = Path(place) / path.name
                     if form in MESHES:
                         MESHES[form].save(mesh, written, name, config.image)
-                        shown: Render = partial(render_mesh, MESHES[form].load(written), cull_back=True)
+                        read, show = MESHES[form].load(written), _shown_mesh
                     else:
                         SPLATS[form].save(splats, written, name)
-                        shown = partial(render_splats, SPLATS[form].load(written))
-                    checks.append(verify(path.name, shown, truth, colors=form != "stl"))
+                        read, show = SPLATS[form].load(written), render_splats
+                    made = partial(show, mesh if form in MESHES else splats)
+                    checks.append(verify(path.name, partial(show, read), pictures, made, colors=form != "stl"))
             for written in sorted(Path(place).iterdir(), key=lambda file: file.name in {path.name for path in paths}):
                 os.replace(written, folder / written.name)  # what files name before the files that name it
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(folder / Path(error.filename or "").name)) from error
-    return Exported(paths, checks[0], mesh, splats)
+    return Exported(paths, checks, mesh, splats)
 
 
 def textured_mesh(scene: Scene, config: ExportConfig, task: Task = nullcontext) -> tuple[Mesh, Render]:
@@ -91,7 +101,7 @@ def textured_mesh(scene: Scene, config: ExportConfig, task: Task = nullcontext) 
         with task("texture"):
             mesh, truth = bake(mesh, scene.render, config.texture), scene.render
     else:  # such a scene may be lit, which the renders of a file are not
-        mesh, truth = raw, partial(render_mesh, raw, cull_back=True)
+        mesh, truth = raw, partial(_shown_mesh, raw)
     if config.pbr and not mesh.lit:
         mesh.metallic_roughness = np.uint8([[[0, 255, 0]]])  # rough, no metal
         if raw.uv is None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dreamforge.cameras import orbit
+from dreamforge.contracts import Views
 from dreamforge.errors import UserError
 from dreamforge.export.surface import Render, render_views
 
@@ -48,30 +49,48 @@ class Verification:
         return f"{figures} over {len(self.psnr)} views"
 
 
-def verify(name: str, asset: Render, scene: Render, colors: bool = True) -> Verification:
-    """Compare what a file shows with the scene's own renders from eight sides.
+def verify(name: str, asset: Render, scene: Views, made: Render, colors: bool = True) -> Verification:
+    """Compare what a file shows with the scene's own pictures from `eight_sides`.
 
-    UserError where the means fall below the floors: it says whether the shape or, where `colors` count, the texture
-    was lost.
+    made: shows what was written, as it was in memory; asked only where the file fails, to tell which step lost it.
+    UserError where the means fall below the floors: it names the step in which the shape or, where `colors` count, the
+    colours were lost.
     """
     result = compare(asset, scene)
-    if result.mean_iou < LEAST_IOU or result.mean_depth_error > MOST_DEPTH_ERROR:
+    lost = _lost(result, colors)
+    if lost is None:
+        return result
+    if _lost(compare(made, scene), colors) is None:
+        raise UserError(
+            f"{name} lost the scene's {lost} in the writing step: {result.summary()}, while what was written still had "
+            "it; try another format"
+        )
+    if lost == "shape":
         raise UserError(
             f"{name} lost the scene's shape in the surface step: {result.summary()}, where an IoU of at least "
             f"{LEAST_IOU} and a depth within {MOST_DEPTH_ERROR} are asked for; a finer export.resolution may hold it"
         )
-    if colors and result.mean_psnr < LEAST_PSNR:
-        raise UserError(
-            f"{name} lost the scene's colours in the texture step: {result.summary()}, where at least "
-            f"{LEAST_PSNR} dB are asked for; a larger export.texture may hold them"
-        )
-    return result
+    raise UserError(
+        f"{name} lost the scene's colours in the texture step: {result.summary()}, where at least "
+        f"{LEAST_PSNR} dB are asked for; a larger export.texture may hold them"
+    )
 
 
-def compare(asset: Render, scene: Render) -> Verification:
-    """Scene and asset side by side, from eight sides, four a little above and four a little below."""
-    cameras = orbit([45.0 * i for i in range(8)], [20.0, -10.0] * 4, size=SIZE)
-    shown, again = render_views(scene, cameras), render_views(asset, cameras)
+def _lost(result: Verification, colors: bool) -> str | None:
+    """What of the scene an asset does not show, if anything."""
+    if result.mean_iou < LEAST_IOU or result.mean_depth_error > MOST_DEPTH_ERROR:
+        return "shape"
+    return "colours" if colors and result.mean_psnr < LEAST_PSNR else None
+
+
+def eight_sides(render: Render) -> Views:
+    """Pictures from eight sides, four a little above and four a little below."""
+    return render_views(render, orbit([45.0 * i for i in range(8)], [20.0, -10.0] * 4, size=SIZE))
+
+
+def compare(asset: Render, scene: Views) -> Verification:
+    """An asset beside pictures of its scene from `eight_sides`."""
+    shown, again = scene, eight_sides(asset)
     psnr = -10 * torch.log10((shown.rgb - again.rgb).square().flatten(1).mean(1).clamp(min=1e-10))
     a, b = shown.alpha.flatten(1) > 0.5, again.alpha.flatten(1) > 0.5
     iou = (a & b).sum(1) / (a | b).sum(1).clamp(min=1)

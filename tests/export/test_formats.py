@@ -24,7 +24,7 @@ from dreamforge.errors import UserError
 from dreamforge.export import FORMATS, MESHES, SPLATS, Exported, export_scene, gltf, load_asset
 from dreamforge.export.atlas import unwrap
 from dreamforge.export.tangents import tangents
-from dreamforge.export.verify import verify
+from dreamforge.export.verify import eight_sides, verify
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.scenes.gaussians import Gaussians
 from tests.export.node import node, validate
@@ -191,10 +191,13 @@ def test_files_that_fail_leave_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert caught.value.filename == str(tmp_path / "model.stl") and not list(tmp_path.iterdir())
 
 
-def test_scenes_of_splats_need_no_surface_for_files_of_splats(tmp_path: Path) -> None:
+def test_scenes_of_splats_need_no_surface_for_files_of_splats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Gaussians(seed=0, count=300).eval()
+    shown, render = [], scene.render
+    monkeypatch.setattr(scene, "render", lambda cameras, background: shown.append(len(cameras)) or render(cameras, background))
     done = export_scene(scene, tmp_path, list(SPLATS), ExportConfig(), "x")
-    assert done.mesh is None and done.verification.mean_psnr > 60
+    assert done.mesh is None and sum(shown) == 8  # views, once for all files
+    assert [check.mean_psnr > least for check, least in zip(done.checks, (60, 40, 40), strict=True)] == [True] * 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.splat", "model.splats.ply", "model.spz"]
     with pytest.raises(UserError, match="not made of splats"):
         export_scene(scene_of(figure()), tmp_path, ["glb", "spz"], ExportConfig(), "x")
@@ -234,11 +237,14 @@ def test_any_mesh_survives(tmp_path: Path, faces: int, exponent: int, form: str,
 
 
 def test_verification_says_which_step_lost_it(exported: Exported, tmp_path: Path) -> None:
-    mesh = exported.mesh
+    mesh, pictures = exported.mesh, eight_sides(showing(figure()))
     small = Mesh(mesh.vertices * 0.7, mesh.faces, mesh.normals, None, mesh.uv, mesh.texture)
     gray = Mesh(mesh.vertices, mesh.faces, mesh.normals, None, mesh.uv, 255 - mesh.texture)
     inverted = Mesh(mesh.vertices, mesh.faces[:, ::-1], mesh.normals, None, mesh.uv, mesh.texture)
-    for broken, step in ((small, "surface"), (gray, "texture"), (inverted, "surface")):
+    for broken, lost, step in ((small, "shape", "surface"), (gray, "colours", "texture"), (inverted, "shape", "surface")):
         gltf.save(broken, tmp_path / "x.glb", "x")
-        with pytest.raises(ValueError, match=f"{step} step"):
-            verify("x.glb", showing(gltf.load(tmp_path / "x.glb")), showing(figure()))
+        read = showing(gltf.load(tmp_path / "x.glb"))
+        with pytest.raises(UserError, match=f"{lost} in the {step} step"):
+            verify("x.glb", read, pictures, showing(broken))
+        with pytest.raises(UserError, match=f"{lost} in the writing step"):  # what was written was sound
+            verify("x.glb", read, pictures, showing(mesh))
