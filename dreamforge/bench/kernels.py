@@ -1,8 +1,7 @@
-"""`dreamforge bench kernels`: each kernel by each implementation that can serve it here, at sizes that runs have."""
+"""`dreamforge bench kernels`: each kernel by each implementation that can serve it here."""
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,28 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
+from dreamforge.bench.cases import Case
 from dreamforge.bench.clock import Clock, Times
-from dreamforge.cameras import sphere
 from dreamforge.kernels import backend
-from dreamforge.kernels.harmonics import view_colors
-from dreamforge.kernels.hashgrid import hash_encode
-from dreamforge.kernels.splat import splat
-from dreamforge.kernels.volume import composite, march
 
-SECONDS, FEWEST, MOST = 4.0, 2, 25
-"""How long a case may take (its first calls, which compile, not counted), and how often it is repeated."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A kernel at one size. make: given a device, the call to time. slow: the reference is too dear to wait for."""
-
-    kernel: str
-    size: str
-    make: Callable[[torch.device], Callable[[], object]]
-    slow: bool = False
+SECONDS, FEWEST, MOST = 2.5, 2, 25
+"""How long a case may take (first calls, which compile, and what is timed once not counted); how often it is repeated."""
 
 
 @dataclass(frozen=True)
@@ -51,92 +35,6 @@ class Row:
         return reference.median / first.median
 
 
-def _leaves(device: torch.device, *tensors: Tensor) -> list[Tensor]:
-    return [tensor.to(device).requires_grad_() for tensor in tensors]
-
-
-def _there_and_back(function: Callable[[], Tensor], leaves: list[Tensor]) -> Callable[[], object]:
-    """A call of forward and backward, with the gradient of a plain sum."""
-    pull = torch.ones_like(function())
-
-    def run() -> object:
-        return torch.autograd.grad(function(), leaves, pull)
-
-    return run
-
-
-def _hashgrid(
-    device: torch.device, levels: int, bits: int, count: int, back: bool = True, to_points: bool = False
-) -> Callable[[], object]:
-    random = torch.Generator().manual_seed(0)
-    points, table = _leaves(
-        device, torch.rand(count, 3, generator=random), torch.randn(levels, 1 << bits, 2, generator=random)
-    )
-    resolutions = [round(16 * 1.38**level) for level in range(levels)]
-    encode = functools.partial(hash_encode, points, table, resolutions)
-    if not back:
-        return torch.no_grad()(encode)
-    return _there_and_back(encode, [points, table] if to_points else [table])
-
-
-def _volume(device: torch.device, views: int, size: int, samples: int) -> Callable[[], object]:
-    """March and composite with half the cells occupied, as around an object."""
-    origins, directions = (rays.reshape(-1, 3) for rays in sphere(views, size).to(device).rays())
-    axis = torch.linspace(-1, 1, 64, device=device)
-    occupied = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0) < 0.8
-    floor, step = torch.zeros(64, 64, 64, device=device), 2 / samples
-    many = march(origins, directions, occupied, floor, step)
-    sigmas, colors = _leaves(device, 5 * many.points[:, 0].abs(), many.points.abs())
-
-    def picture() -> Tensor:
-        found = march(origins, directions, occupied, floor, step)
-        color, *scalars = composite(sigmas, colors, found.offsets, found.t, step)
-        return torch.cat([color, torch.stack(scalars, -1)], -1)
-
-    return _there_and_back(picture, [sigmas, colors])
-
-
-def _gaussians(device: torch.device, count: int) -> list[Tensor]:
-    """Means, scales, rotations and opacities of Gaussians in a ball, as large as their spacing."""
-    random = torch.Generator().manual_seed(0)
-    direction = torch.nn.functional.normalize(torch.randn(count, 3, generator=random), dim=-1)
-    means = 0.6 * direction * torch.rand(count, 1, generator=random) ** (1 / 3)
-    scales = 0.6 * count ** (-1 / 3) * torch.exp(0.4 * torch.randn(count, 3, generator=random))
-    rotations, opacities = torch.randn(count, 4, generator=random), torch.rand(count, generator=random) * 0.9 + 0.05
-    return _leaves(device, means, scales, rotations, opacities)
-
-
-def _splat(device: torch.device, count: int, views: int, size: int) -> Callable[[], object]:
-    shape, (colors,) = _gaussians(device, count), _leaves(device, torch.rand(count, 3))
-    cameras, black = sphere(views, size).to(device), torch.zeros(views, 3, device=device)
-
-    def picture() -> Tensor:
-        return torch.cat(splat(*shape, colors, cameras, black), 1)
-
-    return _there_and_back(picture, [*shape, colors])
-
-
-def _harmonics(device: torch.device, count: int, views: int) -> Callable[[], object]:
-    means, coefficients = _leaves(device, torch.randn(count, 3), torch.randn(count, 16, 3))
-    positions = sphere(views, 8).to(device).position
-    return _there_and_back(lambda: view_colors(coefficients, means, positions), [means, coefficients])
-
-
-CASES = [
-    Case("hashgrid", "L12 T2^15 65k, forward", lambda d: _hashgrid(d, 12, 15, 65536, back=False)),
-    Case("hashgrid", "L12 T2^15 65k, table", lambda d: _hashgrid(d, 12, 15, 65536)),
-    Case("hashgrid", "L12 T2^15 65k, table and points", lambda d: _hashgrid(d, 12, 15, 65536, to_points=True)),
-    Case("hashgrid", "L16 T2^19 262k, table", lambda d: _hashgrid(d, 16, 19, 262144), slow=True),
-    Case("volume", "16384 rays x 64", lambda d: _volume(d, 4, 64, 64)),
-    Case("volume", "16384 rays x 128", lambda d: _volume(d, 4, 64, 128)),
-    Case("splat", "2k, 4 x 64^2", lambda d: _splat(d, 2000, 4, 64)),
-    Case("splat", "10k, 4 x 128^2", lambda d: _splat(d, 10000, 4, 128), slow=True),
-    Case("splat", "50k, 4 x 256^2", lambda d: _splat(d, 50000, 4, 256), slow=True),
-    Case("harmonics", "degree 3, 10k, 4 views", lambda d: _harmonics(d, 10000, 4)),
-]
-"""All are forward and backward unless they say otherwise."""
-
-
 @contextmanager
 def forced(implementation: str) -> Iterator[None]:
     """Let one implementation serve every kernel."""
@@ -153,22 +51,31 @@ def forced(implementation: str) -> Iterator[None]:
 
 def measure(case: Case, device: torch.device, seconds: float = SECONDS) -> Row:
     """Time a case by each implementation in turn."""
-    clock, served = Clock(device), backend(device, case.kernel)
-    names = [served] if served == "torch" or case.slow else [served, "torch"]
-    calls: dict[str, Callable[[], object]] = {}
-    for name in names:
-        with forced(name):
-            calls[name] = case.make(device)
-            calls[name]()
-    found: dict[str, list[float]] = {name: [] for name in names}
+    served = backend(device, case.kernel)
+    turns = [served, "torch"] if served != "torch" and case.reference == "as often" else [served]
+    calls = {name: _made(case, device, name) for name in turns}
+    for name, call in calls.items():
+        _timed(call, device, name)
+    found: dict[str, list[float]] = {name: [] for name in turns}
     began = time.perf_counter()
-    while len(found[names[0]]) < FEWEST or (
-        len(found[names[0]]) < MOST and time.perf_counter() - began < seconds
-    ):
-        for name in names:
-            with forced(name):
-                clock.wait()
-                start = clock.mark()
-                calls[name]()
-                found[name].append(clock.between(start, clock.mark()))
+    while len(found[served]) < FEWEST or (len(found[served]) < MOST and time.perf_counter() - began < seconds):
+        for name, call in calls.items():
+            found[name].append(_timed(call, device, name))
+    if served != "torch" and case.reference == "once":
+        found["torch"] = [_timed(_made(case, device, "torch"), device, "torch")]
     return Row(case.kernel, case.size, {name: Times.of(values) for name, values in found.items()})
+
+
+def _made(case: Case, device: torch.device, implementation: str) -> Callable[[], object]:
+    with forced(implementation):
+        return case.make(device)
+
+
+def _timed(call: Callable[[], object], device: torch.device, implementation: str) -> float:
+    """Milliseconds of a call that one implementation serves."""
+    clock = Clock(device)
+    with forced(implementation):
+        clock.wait()
+        start = clock.mark()
+        call()
+        return clock.between(start, clock.mark())

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from dreamforge.bench import kernels, step
+from dreamforge.bench.cases import CASES
 from dreamforge.bench.clock import best_device, device_name
 from dreamforge.errors import UserError
 
@@ -29,7 +30,7 @@ def bench_kernels(json_path: str | None) -> None:
         torch.manual_seed(0)
         rows = []
         with Live(table, console=Console()):
-            for case in kernels.CASES:
+            for case in CASES:
                 rows.append(kernels.measure(case, device))
                 table.add_row(*_kernel_row(rows[-1]))
     _write(json_path, device, [{**asdict(row), "ratio": row.ratio} for row in rows])

@@ -82,7 +82,7 @@ def splat(
         "splat", means=means, scales=scales, rotations=rotations, opacities=opacities, colors=colors,
         cameras=cameras.c2w, fov=cameras.fov,
     )  # fmt: skip
-    views, focals = _views(cameras, means)
+    views, focals = picture_views(cameras, means)
     render = _implementation(means)
     size = (cameras.height, cameras.width)
     image = render(means, scales, rotations, opacities, colors, views, focals, size, statistics)
@@ -90,7 +90,7 @@ def splat(
     return rgb + (1 - alpha) * background[:, :, None, None], alpha, depth
 
 
-def _views(cameras: Cameras, like: Tensor) -> tuple[Tensor, Tensor]:
+def picture_views(cameras: Cameras, like: Tensor) -> tuple[Tensor, Tensor]:
     """World to camera `[B,3,4]` with x right, y down, z forward as on the picture, and focal lengths `[B]`."""
     views = cameras.w2c[:, :3].to(like)
     views = torch.cat([views[:, :1], -views[:, 1:]], dim=1)
@@ -184,10 +184,12 @@ def reference(
     focals: Tensor,
     size: tuple[int, int],
     statistics: SplatStatistics | None = None,
+    rows: slice = slice(None),
 ) -> Tensor:
     """The same in plain torch, every Gaussian at every pixel: `[B,5,H,W]` (rgb, alpha, depth). Any dtype, any device.
 
     views `[B,3,4]`: world to camera with x right, y down, z forward. focals `[B]` and size (height, width) in pixels.
+    rows: of the pictures, those to compute.
     """
     height, width = size
     half = 0.5 * torch.tensor([width, height], dtype=means.dtype, device=means.device)
@@ -219,7 +221,7 @@ def reference(
         center.register_hook(note)
 
     x = torch.arange(width).to(means) + 0.5
-    y = torch.arange(height).to(means) + 0.5
+    y = torch.arange(height).to(means)[rows] + 0.5
     pixels = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
     images = []
     for b in range(len(views)):
@@ -237,7 +239,7 @@ def reference(
         weight = alpha * before * (before >= MIN_TRANSMITTANCE)
         shown = colors if colors.dim() == 2 else colors[b]
         features = torch.cat([shown[index], torch.ones_like(z[b, index, None]), depth[b, index, None]], -1)
-        images.append((features.T @ weight).reshape(5, height, width))
+        images.append((features.T @ weight).reshape(5, len(y), width))
     return torch.stack(images)
 
 

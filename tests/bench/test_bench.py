@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dreamforge.bench import kernels, step
+from dreamforge.bench import cases, kernels, report, step
+from dreamforge.bench.cases import CASES, Case
 from dreamforge.bench.clock import Clock, Times
-from dreamforge.bench.kernels import CASES, Case, forced, measure
+from dreamforge.bench.kernels import forced, measure
 from dreamforge.bench.priors import RANDOM, random_prior
 from dreamforge.cli import main
 from dreamforge.kernels import backend
@@ -40,15 +41,20 @@ def test_a_case_is_served_by_each_implementation_in_turn() -> None:
     row = measure(Case("hashgrid", "none", make), CPU, seconds=0)
     assert order == ["numba", "torch"] * 3  # one call each that is not counted
     assert [times.count for times in row.times.values()] == [2, 2] and row.ratio > 0
+    order.clear()
+    row = measure(Case("hashgrid", "none", make, "once"), CPU, seconds=0)
+    assert order == ["numba"] * 3 + ["torch"] and row.times["torch"].count == 1
+    assert list(measure(Case("hashgrid", "none", make, "never"), CPU, seconds=0).times) == ["numba"]
     with forced("torch"):
         alone = measure(Case("hashgrid", "none", make), CPU, seconds=0)
     assert list(alone.times) == ["torch"] and alone.ratio is None
 
 
 def test_every_case_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """The smaller ones, through the command."""
+    """The smaller ones through the command, and a mesh by itself."""
     small = [case for case in CASES if case.size in ("L12 T2^15 65k, forward", "degree 3, 10k, 4 views")]
-    monkeypatch.setattr(kernels, "CASES", small)
+    assert all(grad.abs().sum() > 0 for grad in cases._mesh(CPU, 10, 2, 32, 16)())
+    monkeypatch.setattr(report, "CASES", small)
     monkeypatch.setattr(kernels, "SECONDS", 0.0)
     monkeypatch.setattr(kernels.measure, "__defaults__", (0.0,))
     assert main(["bench", "kernels", "--json", str(tmp_path / "out.json")]) == 0
@@ -57,6 +63,17 @@ def test_every_case_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
     assert all(row["times"]["numba"]["median"] > 0 for row in written["rows"])
     assert "hashgrid" in capsys.readouterr().out
     assert main(["bench", "kernels", "--json", str(tmp_path / "nowhere" / "out.json")]) == 2
+
+
+def test_the_dense_reference_in_bands_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    with forced("torch"):
+        whole = cases._splat(CPU, 40, 2, 24)()
+        monkeypatch.setattr(cases, "DENSE_PAIRS", 40 * 24 * 7)
+        banded = cases._splat(CPU, 40, 2, 24)()
+    fast = cases._splat(CPU, 40, 2, 24)()
+    for one, other, third in zip(whole, banded, fast, strict=True):
+        scale = 1e-4 * one.abs().max()
+        assert (one - other).abs().max() < scale and (one - third).abs().max() < scale
 
 
 def test_a_step_is_the_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
