@@ -77,7 +77,10 @@ def joined(parts: Sequence[Part]) -> Mesh:
 
 
 def _as_texels(part: Part) -> Part:
-    """The part with its colours in a picture: one texel, or 2 x 2 a face, between whose middles the face lies."""
+    """The part with its colours in a picture: one texel, or 2 x 2 a face, between whose middles the face lies.
+
+    Exact unless the fourth texel, which no corner names, would have to leave [0,1].
+    """
     corner = np.ones((len(part.faces), 3, 3)) if part.colors is None else part.colors[part.faces]
     if np.ptp(corner.reshape(-1, 3), axis=0).max() == 0:
         picture = np.round(corner[:1, :1] * 255).astype(np.uint8)
