@@ -16,7 +16,7 @@ import trimesh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dreamforge import cli
+from dreamforge.cli.parser import FORMATS as CLI_FORMATS
 from dreamforge.cameras import orbit
 from dreamforge.config import ExportConfig
 from dreamforge.contracts import Mesh
@@ -204,7 +204,7 @@ def test_scenes_of_splats_need_no_surface_for_files_of_splats(tmp_path: Path, mo
 
 
 def test_the_help_names_every_format() -> None:
-    assert cli.FORMATS.replace("; of splats: ", ", ").split(", ") == list(FORMATS)
+    assert CLI_FORMATS.replace("; of splats: ", ", ").split(", ") == list(FORMATS)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))

@@ -1,0 +1,7 @@
+"""`python -m dreamforge.cli`."""
+
+import sys
+
+from dreamforge.cli import main
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+"""`dreamforge evaluate` and `bench`: how good and how fast."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from dreamforge.cli.parser import tools_of
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands, each with the function that carries it out as `call`."""
+    measure = commands.add_parser("evaluate", help="compare methods in one table")
+    tables = tools_of(measure)
+    methods = tables.add_parser(
+        "methods",
+        help="run methods on the same prompts under the same budget",
+        description="Run recipes on the same prompts and seeds under one budget and judge the files they write. Writes "
+        "table.md, table.csv, results.json and contact.png; each run keeps its folder. Call it again to go on.",
+        epilog="Keys of the configuration can follow as KEY=VALUE, for every recipe: stages.0.objective.guidance=7.5, "
+        "or what an exact prior does not know, prior.views=blind.",
+    )
+    methods.add_argument("--prompts", default="toyworld-16", help="a file with a prompt a line (default: toyworld-16)")
+    methods.add_argument("--methods", help="recipes or .yaml files, separated by commas (default: one for every objective)")
+    methods.add_argument("--seeds", type=int, default=1, help="runs of each prompt (default: 1; diversity needs 2)")
+    methods.add_argument(
+        "--budget", default="steps=400", help="steps=N, seconds=N or evaluations=N a run (default: steps=400)"
+    )
+    methods.add_argument("--prior", help="an embedded prior (default: the recipes')")
+    methods.add_argument("--score", type=float, default=0.75, help="the share retrieved that is timed (default: 0.75)")
+    methods.add_argument("--out", default="outputs/methods", metavar="DIR", help="default: outputs/methods")
+    methods.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
+
+    bench = commands.add_parser("bench", help="how long kernels and steps take on this machine")
+    benches = tools_of(bench)
+    timed = [benches.add_parser("kernels", help="each kernel by each implementation that serves it here")]
+    timed.append(benches.add_parser("step", help="a recipe's step part by part, and against the prior alone"))
+    timed[1].add_argument("--recipe", default="splats", help="a recipe's name or a .yaml file (default: splats)")
+    timed[1].add_argument("--prior", help="a prior, or with random weights: unet (ember's size), sd21")
+    timed[1].add_argument("--scene", help="a scene in place of the recipe's")
+    for tool in timed:
+        tool.add_argument("--json", metavar="FILE", help="write the figures to a file too")
+    measure.set_defaults(call=_evaluate)
+    bench.set_defaults(call=_bench)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from dreamforge.evaluate.methods import budget_of, compare, methods_of, prompts_of
+
+    print(compare(
+        prompts_of(arguments.prompts), methods_of(arguments.methods), arguments.seeds, budget_of(arguments.budget),
+        arguments.prior, Path(arguments.out), arguments.jobs, arguments.score, arguments.overrides,
+    ))  # fmt: skip
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    from dreamforge.bench import report
+
+    report.check_json(arguments.json)
+    if arguments.tool == "kernels":
+        report.bench_kernels(arguments.json)
+    else:
+        chosen = (arguments.recipe, arguments.prior, arguments.scene, arguments.overrides)
+        report.bench_step(*chosen, arguments.json)
