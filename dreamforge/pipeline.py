@@ -139,6 +139,8 @@ def last_scene(run: Run) -> tuple[Scene | None, int]:
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
+    if folder := getattr(prior, "folder", None):
+        run.describe(checkpoint=str(folder))  # the hub's copies are in folders named by their revision
     with StopSignals() as stop, console.run(run):
         scene = _optimize_stages(run, prior, console, stop)
     _finish(run, scene, console)

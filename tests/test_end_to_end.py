@@ -108,11 +108,11 @@ def test_interrupt_writes_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> 
 def test_a_checkpoint_folder_drives_a_run(tmp_path: Path) -> None:
     """The road of real work, on a tiny random checkpoint: guidance, negative prompt, Perp-Neg, through the encoder."""
     pytest.importorskip("diffusers")
-    from tests.priors.test_diffusers import write_checkpoint
+    from tests.priors.checkpoints import stable_diffusion
 
     done = dreamforge(
         "run", "--prompt", "a hamburger", "--negative", "blurry", "--recipe", "checkpoint", "--out", "run",
-        f"prior.model={write_checkpoint(tmp_path, 'epsilon')}", "stages.0.steps=3", "stages.1.steps=2",
+        f"prior.model={stable_diffusion(tmp_path, 'epsilon')}", "stages.0.steps=3", "stages.1.steps=2",
         "stages.0.perp_neg=true", "stages.1.size=64", *SHORT[3:], cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

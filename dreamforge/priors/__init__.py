@@ -13,6 +13,13 @@ PRIORS = {
     "analytic": Analytic,
     "diffusers": Diffusers,
     "multiview": Multiview,
+    **{
+        name: preset(Diffusers, f"{about}, from $DREAMFORGE_MODELS/{name} or the hub; see docs/priors.md.", model=name)
+        for name, about in {
+            "sd15": "Stable Diffusion 1.5", "sd21": "Stable Diffusion 2.1", "sdxl": "Stable Diffusion XL",
+            "sd3": "Stable Diffusion 3", "if": "DeepFloyd IF, of pixels",
+        }.items()
+    },
     "ember": preset(Diffusers, "A diffusion model trained on the toy world, embedded; see docs/ember.md.", model="ember"),
     "ember-mv": preset(Multiview, "Ember with cameras and four views at once; see docs/ember.md.", model="ember-mv"),
 }

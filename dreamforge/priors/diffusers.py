@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,34 @@ from torch import Tensor
 
 from dreamforge.cameras import Cameras
 from dreamforge.contracts import Condition
-from dreamforge.ember import EMBEDDED, quiet_libraries, shipped
 from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
 from dreamforge.errors import UserError
-from dreamforge.priors.noise import NoiseProcess
+from dreamforge.priors.checkpoints import folder_of, load
+from dreamforge.priors.families import family_of
 
 WORDS_FILE = "words.txt"
 """In a checkpoint's folder: the only words it was trained on, one a line. Optional."""
 
 
 class Diffusers:
-    """A frozen UNet with its text encoder, scheduler and, for latent models, VAE.
+    """A frozen network with its text encoders, scheduler and, for latent models, VAE; see `families` for which.
 
-    model: a folder in diffusers format, a hub id, or the name of an embedded one. adapter: an IP-Adapter for image
-    prompts, a folder with its .safetensors and its image_encoder/; "own" is ip_adapter/ in the model's folder. With an
-    adapter and no image prompt, predictions are made with the null image (a zero embedding, as it was trained).
-    Half precision on CUDA, single elsewhere. Latents are (E(2 rgb - 1) - shift) * scale with the encoder's mean;
-    pictures are resized to the model's own resolution.
+    model: a folder in diffusers format, a short name (sd15, sd21, sdxl, sd3, if), a hub id, or the name of an embedded
+    one. adapter: an IP-Adapter for image prompts, a folder with its .safetensors and its image_encoder/; "own" is
+    ip_adapter/ in the model's folder. With an adapter and no image prompt, predictions are made with the null image (a
+    zero embedding, as it was trained). Half precision on CUDA, single elsewhere; noise is added and taken off in single.
+    Latents are (E(2 rgb - 1) - shift) * scale with the encoder's mean; pictures are resized to the model's own
+    resolution. Text encoders are on the GPU only while they read a prompt. Where memory runs out, batches are halved.
     """
 
     def __init__(self, *, model: str = "", adapter: str = "", device: torch.device = torch.device("cpu")) -> None:
-        folder = _folder(model)
-        pipe = _load(model, folder, torch.float16 if device.type == "cuda" else torch.float32)
+        self.folder = folder_of(model)
+        pipe = load(self.folder, torch.float16 if device.type == "cuda" else torch.float32, device)
         if adapter:
-            _load_adapter(pipe, folder / "ip_adapter" if adapter == "own" and folder else Path(adapter).expanduser())
-        words = folder / WORDS_FILE if folder else None
-        self._use(pipe, device, frozenset(words.read_text().split()) if words and words.is_file() else frozenset())
+            _load_adapter(pipe, self.folder / "ip_adapter" if adapter == "own" else Path(adapter).expanduser())
+        words = self.folder / WORDS_FILE
+        self._use(pipe, device, frozenset(words.read_text().split()) if words.is_file() else frozenset())
+        self.readers = [reader.to("cpu") for name in TEXT_ENCODERS if (reader := getattr(pipe, name, None)) is not None]
 
     @classmethod
     def of(cls, pipe: Any, device: torch.device) -> Diffusers:
@@ -50,21 +52,27 @@ class Diffusers:
         return prior
 
     def _use(self, pipe: Any, device: torch.device, words: frozenset[str]) -> None:
-        self.device, self.dtype, self.words = device, pipe.unet.dtype, words
-        self.unet = _frozen(pipe.unet, device).to(memory_format=torch.channels_last)
-        self.text_encoder, self.tokenizer = _frozen(pipe.text_encoder, device), pipe.tokenizer
+        self.pipe, self.device, self.words = pipe, device, words
+        self.family = family_of(pipe)
+        network = getattr(pipe, self.family.network)
+        self.network = _frozen(network, device).to(memory_format=torch.channels_last)
+        self.dtype = self.network.dtype
+        if self.family.network == "unet":
+            self.unet = self.network  # what LoRA adapts
         vae = getattr(pipe, "vae", None)
         self.vae = _frozen(vae, device) if vae is not None else None
-        self.pipe = pipe if self.unet.config.encoder_hid_dim_type == "ip_image_proj" else None
-        if self.pipe:
+        self.readers: list[torch.nn.Module] = []  # that visit the device to read a prompt
+        for name in TEXT_ENCODERS:
+            if getattr(pipe, name, None) is not None:
+                _frozen(getattr(pipe, name), device)
+        self.adapted = getattr(self.network.config, "encoder_hid_dim_type", None) == "ip_image_proj"
+        if self.adapted:
             _frozen(pipe.image_encoder, device)
-        schedule = pipe.scheduler
-        self.noise = NoiseProcess.variance_preserving(
-            schedule.alphas_cumprod.float().to(device), schedule.config.prediction_type
-        )
+        self.noise = self.family.noise(pipe, device)
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1) if self.vae is not None else 1
-        self.size = self.unet.config.sample_size * factor
-        self._embed = functools.cache(self._embedding)
+        self.size = self.network.config.sample_size * factor
+        self._embed = functools.lru_cache(maxsize=256)(self._embedding)
+        self._rows = 2**30  # of a batch at once; less once memory has run out
 
     def check(self, prompt: str) -> None:
         """Raise UserError, with the nearest known words, for words outside the model's list where it has one."""
@@ -82,9 +90,12 @@ class Diffusers:
         pixels = 2 * rgb - 1
         if self.vae is None:
             return pixels
-        config, encoded = self.vae.config, self.vae.encode(pixels.to(self.dtype))
-        mean = encoded.latents if "latents" in encoded else encoded.latent_dist.mean  # tiny autoencoders draw nothing
+        config, mean = self.vae.config, self._in_parts(self._latents, pixels.to(self.dtype))
         return (mean.float() - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor
+
+    def _latents(self, pixels: Tensor) -> Tensor:
+        encoded = self.vae.encode(pixels)
+        return encoded.latents if "latents" in encoded else encoded.latent_dist.mean  # tiny autoencoders draw nothing
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
@@ -103,8 +114,9 @@ class Diffusers:
         image: Tensor | None = None,
     ) -> Condition:
         """What to tell the model; see `dreamforge.contracts.Prior`. The data are the network's inputs by name."""
-        data = {"encoder_hidden_states": torch.cat([self._embed(prompt) for prompt in prompts])}
-        if self.pipe:
+        texts = [self._embed(prompt) for prompt in prompts]
+        data = {name: torch.cat([text[name] for text in texts]) for name in texts[0]}
+        if self.adapted:
             data["image_embeds"] = self._image_embeds(image, len(prompts))
         elif image is not None:
             raise UserError("the model takes no image prompts; name an IP-Adapter with prior.adapter=FOLDER (or own)")
@@ -114,20 +126,38 @@ class Diffusers:
         """The noise under each condition; see `dreamforge.contracts.Prior`."""
         count = len(conditions)
         inputs = z_t.to(self.dtype).repeat(count, 1, 1, 1).contiguous(memory_format=torch.channels_last)
-        told = {key: torch.cat([condition.data[key] for condition in conditions]) for key in conditions[0].data}
-        if "image_embeds" in told:
-            told["added_cond_kwargs"] = {"image_embeds": [told.pop("image_embeds")]}
-        output = self.unet(inputs, t.to(self.device).repeat(count), **told).sample.float()
-        output = output[:, : z_t.shape[1]]  # models that also predict a variance put it behind the mean
+        names = list(conditions[0].data)
+        told = [torch.cat([condition.data[name] for condition in conditions]) for name in names]
+        times = self.family.times(self.noise, t.to(self.device)).repeat(count)
+
+        def ask(z: Tensor, t: Tensor, *told: Tensor) -> Tensor:
+            return self.family.ask(self.network, z, t, dict(zip(names, told, strict=True)))
+
+        output = self._in_parts(ask, inputs, times, *told).float()
         return [self.noise.epsilon(part, z_t, t) for part in output.chunk(count)]
 
+    def _in_parts(self, function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+        """`function` of the batches, in as many parts as memory asks for; from then on in that many."""
+        while True:
+            try:
+                parts = zip(*(batch.split(self._rows) for batch in batches), strict=True)
+                return torch.cat([function(*part) for part in parts])
+            except torch.OutOfMemoryError:
+                rows = min(self._rows, len(batches[0]))
+                if rows == 1:
+                    raise
+            torch.cuda.empty_cache()
+            self._rows = -(-rows // 2)
+            logging.getLogger("dreamforge").warning("out of memory: going on with %d pictures at a time", self._rows)
+
     @torch.no_grad()
-    def _embedding(self, prompt: str) -> Tensor:
-        tokens = self.tokenizer(
-            prompt, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True,
-            return_tensors="pt",
-        )
-        return self.text_encoder(tokens.input_ids.to(self.device))[0]
+    def _embedding(self, prompt: str) -> dict[str, Tensor]:
+        for reader in self.readers:
+            reader.to(self.device)
+        text = self.family.embed(self.pipe, prompt, self.device)
+        for reader in self.readers:
+            reader.to("cpu")
+        return text
 
     @torch.no_grad()
     def _image_embeds(self, image: Tensor | None, count: int) -> Tensor:
@@ -136,50 +166,17 @@ class Diffusers:
         pictures = torch.zeros(1, 3, size, size) if image is None else image.view(-1, *image.shape[-3:])
         mean, std = getattr(extractor, "image_mean", OPENAI_MEAN), getattr(extractor, "image_std", OPENAI_STD)
         pixels = normalized(pictures.to(self.device), size, mean, std)
-        plain = hasattr(self.unet.encoder_hid_proj.image_projection_layers[0], "image_embeds")
+        plain = hasattr(self.network.encoder_hid_proj.image_projection_layers[0], "image_embeds")
         seen, null = self.pipe.encode_image(pixels.to(self.dtype), self.device, 1, output_hidden_states=not plain)
         embeds = (null if image is None else seen)[:, None]
         return embeds.expand(count, *embeds.shape[1:])
 
 
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+
+
 def _frozen(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     return module.to(device).eval().requires_grad_(False)
-
-
-def _folder(model: str) -> Path | None:
-    """The local folder that is meant, or None for a hub id."""
-    if not model:
-        raise UserError("prior.model: name a checkpoint folder in diffusers format, or a hub id")
-    if model in EMBEDDED:
-        return shipped(model)
-    folder = Path(model).expanduser()
-    if not (model.startswith((".", "/", "~")) or folder.exists()):
-        return None
-    if not (folder / "model_index.json").is_file():
-        raise UserError(f"prior.model: {folder} holds no model_index.json; give a folder in diffusers format")
-    return folder
-
-
-def _load(model: str, folder: Path | None, dtype: torch.dtype) -> Any:
-    quiet_libraries()
-    from diffusers import DiffusionPipeline
-
-    options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    known = _index_keys(folder) if folder else options
-    try:
-        return DiffusionPipeline.from_pretrained(
-            str(folder) if folder else model,
-            dtype=dtype, use_safetensors=True, local_files_only=folder is not None,
-            **{key: value for key, value in options.items() if key in known},
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"prior.model: cannot load {model}: {reason}; try a local checkpoint folder") from error
-
-
-def _index_keys(folder: Path) -> set[str]:
-    """The parts that a pipeline's index names: only these take arguments."""
-    return set(json.loads((folder / "model_index.json").read_text()))
 
 
 def _load_adapter(pipe: Any, folder: Path) -> None:

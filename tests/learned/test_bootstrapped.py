@@ -119,9 +119,9 @@ def test_on_a_network_both_are_adapters_of_it(tmp_path: Path) -> None:
     """At first the teacher is the prior; tuned, it is neither the prior nor phi, and the prior is untouched."""
     pytest.importorskip("diffusers")
     from dreamforge.priors.diffusers import Diffusers
-    from tests.priors.test_diffusers import write_checkpoint
+    from tests.priors.checkpoints import stable_diffusion
 
-    prior = Diffusers(model=str(write_checkpoint(tmp_path, "epsilon")))
+    prior = Diffusers(model=str(stable_diffusion(tmp_path, "epsilon")))
     phi = Bootstrapped(prior=prior, shape=(4, 8, 8), seed=0, **OPTIONS)
     assert isinstance(phi.teacher, LoRA) and isinstance(phi.renders, LoRA)
     cameras: Cameras = orbit([0.0, 180.0], 15.0, size=16)

@@ -15,7 +15,7 @@ from dreamforge.learned.lora import LoRA
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.rng import generator
-from tests.priors.test_diffusers import write_checkpoint
+from tests.priors.checkpoints import stable_diffusion
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -25,7 +25,7 @@ CAMERAS, BEHIND = orbit([0.0, 180.0], 15.0, size=16), torch.ones(2, 3)
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
 def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Diffusers:
-    return Diffusers(model=str(write_checkpoint(tmp_path_factory.mktemp("sd"), request.param)))
+    return Diffusers(model=str(stable_diffusion(tmp_path_factory.mktemp("sd"), request.param)))
 
 
 def latents() -> torch.Tensor:
@@ -80,7 +80,7 @@ def test_its_loss_is_in_what_the_network_predicts(prior: Diffusers) -> None:
 
 def test_another_checkpoint_can_carry_it(prior: Diffusers, tmp_path: Path) -> None:
     """ProlificDreamer's pairing: an epsilon-prediction prior and a v-prediction phi over the same latents."""
-    phi = LoRA(prior=prior, seed=0, model=str(write_checkpoint(tmp_path, "v_prediction")))
+    phi = LoRA(prior=prior, seed=0, model=str(stable_diffusion(tmp_path, "v_prediction")))
     assert phi.noise.prediction == "v_prediction" and phi.base is not prior
     bound, z = phi.phi("a cat", CAMERAS, BEHIND), latents()
     with torch.no_grad():

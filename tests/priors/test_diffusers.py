@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,59 +9,25 @@ import torch
 
 pytest.importorskip("diffusers")
 
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
 from dreamforge.contracts import PromptConditions
 from dreamforge.errors import UserError
 from dreamforge.objectives.sds import sds
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.guidance import guided
-
-
-def write_checkpoint(folder: Path, prediction: str) -> Path:
-    """A Stable Diffusion of a few thousand random weights, in the standard folder format."""
-    torch.manual_seed(0)
-    words = ["<|startoftext|>", "<|endoftext|>", *(f"{c}</w>" for c in "abcdefghijklmnopqrstuvwxyz")]
-    words += list("abcdefghijklmnopqrstuvwxyz")
-    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
-    text = CLIPTextConfig(
-        vocab_size=len(words), hidden_size=32, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=16, bos_token_id=0, eos_token_id=1,
-    )
-    blocks = {"block_out_channels": (32, 64), "layers_per_block": 1}
-    unet = UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, cross_attention_dim=32, attention_head_dim=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        **blocks,
-    )
-    vae = AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2, latent_channels=4, **blocks
-    )
-    scheduler = DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction,
-        clip_sample=False, set_alpha_to_one=False, steps_offset=1,
-    )
-    StableDiffusionPipeline(
-        vae=vae, text_encoder=CLIPTextModel(text), tokenizer=tokenizer, unet=unet, scheduler=scheduler,
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    ).save_pretrained(folder / "model", safe_serialization=True)
-    return folder / "model"
+from tests.priors.checkpoints import stable_diffusion
 
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
 def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Diffusers:
-    return Diffusers(model=str(write_checkpoint(tmp_path_factory.mktemp("sd"), request.param)))
+    return Diffusers(model=str(stable_diffusion(tmp_path_factory.mktemp("sd"), request.param)))
 
 
 def test_prediction_is_the_networks_own_converted_to_epsilon(prior: Diffusers) -> None:
     z, t = torch.randn(2, 4, 8, 8), torch.tensor([100, 800])
     eps = prior.predict(z, t, [prior.condition(["a cat", "a dog"]), prior.condition(["", ""])])
     for prompts, answer in zip((["a cat", "a dog"], ["", ""]), eps, strict=True):
-        tokens = prior.tokenizer(prompts, padding="max_length", max_length=16, truncation=True, return_tensors="pt")
-        raw = prior.unet(z, t, encoder_hidden_states=prior.text_encoder(tokens.input_ids)[0]).sample
+        tokens = prior.pipe.tokenizer(prompts, padding="max_length", max_length=16, truncation=True, return_tensors="pt")
+        raw = prior.unet(z, t, encoder_hidden_states=prior.pipe.text_encoder(tokens.input_ids)[0]).sample
         alpha, sigma = prior.noise.alpha_sigma(t, z)
         expected = raw if prior.noise.prediction == "epsilon" else alpha * raw + sigma * z
         assert torch.allclose(answer, expected, atol=1e-4)

@@ -1,0 +1,52 @@
+"""Every objective takes steps on every family of checkpoints, or refuses for the reason that is documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("diffusers")
+
+from dreamforge import config, pipeline
+from dreamforge.console import Console
+from dreamforge.errors import UserError
+from dreamforge.objectives import OBJECTIVES
+from tests.priors.checkpoints import FAMILIES
+
+PICTURE = "takes image prompts"  # an IP-Adapter makes them
+REFUSALS = {
+    "mvdream": "several views at once",
+    **dict.fromkeys(("anchords", "imagedream", "ipsds", "isd", "vp3d"), PICTURE),
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return FAMILIES[request.param](tmp_path_factory.mktemp(request.param))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_two_steps_or_the_documented_refusal(
+    name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The objective's recipe as `run` has it, up to the export: the scene has moved and is finite."""
+    scenes: list[Any] = []
+    monkeypatch.setattr(pipeline, "_finish", lambda run, scene, console: scenes.append(scene))
+    monkeypatch.setattr(pipeline, "preview", lambda scene, path: None)
+    stages = range(len(config.load(name, prompt="a cat")[0].stages))
+    overrides = [f"prior={{name: diffusers, model: '{model}'}}", "stages.0.scene.count=100"]
+    overrides += [f"stages.{index}.{text}" for index in stages for text in ("steps=2", "size=16")]
+    if name == "dsd":
+        overrides.append(f"stages.1.second_prior={{name: diffusers, model: '{model}'}}")
+    settings = {"source_prompt": "a dog", "console": Console(quiet=True)}
+    if name in REFUSALS:
+        with pytest.raises(UserError, match=REFUSALS[name]):
+            pipeline.start("a cat", name, overrides, str(tmp_path / "run"), **settings)
+        return
+    run = pipeline.start("a cat", name, overrides, str(tmp_path / "run"), **settings)
+    fresh, (scene,) = pipeline.build_scene(run.config, 0, torch.device("cpu")).state_dict(), scenes
+    moved = [value - fresh[key] for key, value in scene.state_dict().items() if value.is_floating_point()]
+    assert all(change.isfinite().all() for change in moved) and max(change.abs().max() for change in moved) > 0

@@ -1,0 +1,138 @@
+"""Every family of checkpoints: what the prior predicts is what the family's own pipeline predicts."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("diffusers")
+
+from dreamforge.contracts import PromptConditions
+from dreamforge.errors import UserError
+from dreamforge.priors import checkpoints
+from dreamforge.priors.checkpoints import ALIASES, check_memory, folder_of
+from dreamforge.priors.diffusers import Diffusers
+from dreamforge.priors.guidance import guided
+from tests.priors.checkpoints import FAMILIES, stable_diffusion
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Diffusers:
+    return Diffusers(model=str(FAMILIES[request.param](tmp_path_factory.mktemp(request.param))))
+
+
+class Seen(Exception):
+    """What a pipeline was about to give its scheduler."""
+
+
+def pipeline_prediction(prior: Diffusers, monkeypatch: pytest.MonkeyPatch, index: int) -> tuple[Tensor, Tensor]:
+    """The pipeline's own first noise prediction under CFG 5 from timestep `index` on, and the z_t it is of."""
+    pipe = prior.pipe
+
+    def step(output: Tensor, t: Any, sample: Tensor, **settings: Any) -> None:
+        raise Seen(output, sample)
+
+    flow = prior.noise.prediction == "flow"
+    monkeypatch.setattr(pipe.scheduler, "step", step)
+    if not flow:
+        when = torch.tensor([index])
+        monkeypatch.setattr(pipe.scheduler, "set_timesteps", lambda *a, **k: setattr(pipe.scheduler, "timesteps", when))
+    started = {"sigmas": [(index + 1) / 1000]} if flow else {}
+    with pytest.raises(Seen) as caught:
+        pipe("a red cat", num_inference_steps=1, guidance_scale=5.0, generator=torch.Generator().manual_seed(0), **started)
+    return caught.value.args
+
+
+@pytest.mark.parametrize("index", [100, 700])
+def test_predictions_are_the_pipelines_own(prior: Diffusers, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CFG included. Would miss a forgotten pooled text, wrong time ids, an empty prompt read otherwise, a shift."""
+    monkeypatch.setattr(prior.pipe, "set_progress_bar_config", lambda **k: None)
+    output, z_t = pipeline_prediction(prior, monkeypatch, index)
+    t = torch.tensor([index])
+    expected = prior.noise.epsilon(output[:, : z_t.shape[1]], z_t, t)
+    prompt = PromptConditions(lambda: prior.condition(["a red cat"]), lambda: prior.condition([""]))
+    found = guided(prior, z_t, t, prompt, 5.0)
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert (prior.predict(z_t, t, [prompt.positive])[0] - expected).abs().max() > 1e-4  # guidance matters here
+
+
+def test_pictures_come_back_from_where_noise_was_added(prior: Diffusers) -> None:
+    """The noise process and its inverse agree, and the encoder's gradient is finite."""
+    rgb = torch.rand(2, 3, 16, 16, requires_grad=True)
+    z = prior.encode(rgb)
+    t, eps = torch.tensor([20, 980]), torch.randn_like(z)
+    assert torch.allclose(prior.noise.clean(prior.noise.add(z, eps, t), eps, t), z, atol=2e-3)
+    z.square().sum().backward()
+    assert rgb.grad.isfinite().all() and rgb.grad.abs().max() > 0
+    assert prior.decode(z).shape == (2, 3, prior.size, prior.size)
+
+
+def test_batches_are_halved_where_memory_runs_out(
+    prior: Diffusers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    z, t = prior.encode(torch.rand(3, 3, 16, 16)), torch.tensor([10, 400, 900])
+    told = [prior.condition(["a cat"] * 3), prior.condition([""] * 3)]
+    expected, asked, ask = prior.predict(z, t, told), [], prior.family.ask
+
+    def small(network: Any, z_t: Tensor, *rest: Any) -> Tensor:
+        asked.append(len(z_t))
+        if len(z_t) > 2:
+            raise torch.OutOfMemoryError
+        return ask(network, z_t, *rest)
+
+    monkeypatch.setattr(prior, "family", type(prior.family)(**{**vars(prior.family), "ask": small}))
+    monkeypatch.setattr(prior, "_rows", prior._rows)
+    with caplog.at_level(logging.WARNING, "dreamforge"):
+        for found, wanted in zip(prior.predict(z, t, told), expected, strict=True):
+            assert torch.allclose(found, wanted, atol=1e-5)
+    assert asked == [6, 3, 2, 2, 2] and "2 pictures at a time" in caplog.text
+    asked.clear()
+    prior.predict(z, t, told)
+    assert asked == [2, 2, 2]  # remembered
+
+
+def test_checkpoints_are_found_by_short_name_folder_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path = tmp_path / "models"
+    (tmp_path / "sd21").mkdir(parents=True)
+    folder = stable_diffusion(tmp_path / "sd21")
+    monkeypatch.setenv("DREAMFORGE_MODELS", str(folder.parent.parent))
+    with pytest.raises(UserError, match="sd21 holds no model_index.json"):
+        folder_of("sd21")
+    folder.rename(tmp_path / "sdxl")
+    assert folder_of("sdxl") == tmp_path / "sdxl"
+    with pytest.raises(UserError, match="did you mean 'sd"):
+        folder_of("sd1")
+
+
+def test_ids_are_tried_in_order_and_the_reasons_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline for certain: nothing is asked of any hub."""
+    import diffusers
+
+    tried = []
+
+    def download(name: str, **settings: Any) -> str:
+        tried.append(name)
+        raise OSError("offline\nmode")
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
+    with pytest.raises(UserError, match=r"cannot be downloaded \(offline mode\)") as caught:
+        folder_of("sd3")
+    assert tuple(tried) == ALIASES["sd3"] and "\n" not in str(caught.value)
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", lambda name, **settings: f"/hub/{name}")
+    assert folder_of("somebody/some-model") == Path("/hub/somebody/some-model")
+
+
+def test_memory_is_asked_for_before_anything_is_loaded(tmp_path: Path) -> None:
+    folder = stable_diffusion(tmp_path)
+    pipe = Diffusers(model=str(folder)).pipe
+    needed = 2 * sum(p.numel() for part in (pipe.unet, pipe.vae) for p in part.parameters()) * checkpoints.HEADROOM
+    check_memory(folder, torch.float16, int(needed) + 2)
+    with pytest.raises(UserError, match="needs about .* GiB of GPU memory"):
+        check_memory(folder, torch.float16, int(needed) - 2)
+    with pytest.raises(UserError, match="GiB"):
+        check_memory(folder, torch.float32, int(needed) + 2)
