@@ -59,7 +59,7 @@ def test_gradient_reaches_the_picture_through_the_encoder(prior: Diffusers) -> N
 
 
 def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path: Path) -> None:
-    for model, message in ((str(tmp_path), "model_index.json"), ("", "name a checkpoint")):
+    for model, message in ((str(tmp_path), "model_index.json"), ("", "name a folder")):
         with pytest.raises(UserError, match=message) as caught:
             Diffusers(model=model)
         assert "\n" not in str(caught.value)
