@@ -29,7 +29,7 @@ BAD = {
     "unknown penalty": (["run", "--prompt", "a cat", "stages.1.regularizers.nope=1"], "no such penalty"),
     "missing recipe": (["run", "--prompt", "a cat", "--recipe", "splat"], "did you mean 'splats'"),
     "unknown prior": (["run", "--prompt", "a cat", "--prior", "toyword"], "did you mean 'toyworld'"),
-    "prior without model": (["run", "--prompt", "a cat", "--prior", "diffusers"], "name a checkpoint"),
+    "prior without model": (["run", "--prompt", "a cat", "--prior", "diffusers"], "name a folder"),
     "unknown format": (["run", "--prompt", "a cat", "--format", "fbx"], "no format 'fbx'"),
     "cuda asked for": (["run", "--prompt", "a cat", "device=cudda"], "is not a device"),
     "unknown flag": (["run", "--prompt", "a cat", "--stepz", "3"], "--stepz"),
