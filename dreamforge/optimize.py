@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,25 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dreamforge.cameras import Cameras, orbit
-from dreamforge.components import KINDS, build, find
-from dreamforge.config import Component, StageConfig
+from dreamforge.building import build_function, reward_of, second_prior_of, takes
+from dreamforge.cameras import Cameras
+from dreamforge.components import KINDS, find
+from dreamforge.config import StageConfig
 from dreamforge.contracts import (
     Condition,
     Distilled,
     LearnedScore,
-    Phi,
     Prior,
     PromptConditions,
-    Reward,
     Scene,
     Second,
     Source,
     Views,
 )
-from dreamforge.errors import UserError, did_you_mean
+from dreamforge.errors import UserError
 from dreamforge.objectives.clipping import CLIPS
-from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.counted import Counted
 from dreamforge.priors.guidance import view_weights
 from dreamforge.prompts import view_prompts
@@ -105,36 +102,6 @@ def make_optimizer(scene: Scene) -> torch.optim.Adam:
     return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, name: str = "optimizer") -> dict[str, Tensor]:
-    """The optimizer's state as named tensors: "<name>.<group>.<key>"."""
-    return {
-        f"{name}.{group['name']}.{key}": value
-        for group in optimizer.param_groups
-        for key, value in optimizer.state[group["params"][0]].items()
-    }
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], name: str = "optimizer"
-) -> None:
-    """Put back what `optimizer_tensors` gave."""
-    for group in optimizer.param_groups:
-        prefix = f"{name}.{group['name']}."
-        parameter = group["params"][0]
-        state = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
-        optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
-
-
-def build_function(kind: str, component: Component) -> Callable[..., Any]:
-    """A component that is a function, with its options bound."""
-    return partial(find(kind, component.name, component.name), **component.options)
-
-
-def takes(stage: StageConfig, name: str) -> bool:
-    """Whether the stage's objective asks the engine for this argument, such as "source" or "image"."""
-    return name in inspect.signature(find("objectives", stage.objective.name, "objective")).parameters
-
-
 Supply = Mapping[str, Callable[[], Any]]
 """What the engine can give an objective, by the name of the argument; made only for those who ask."""
 
@@ -148,40 +115,6 @@ def objective_of(stage: StageConfig) -> Callable[..., Distilled]:
         return objective(z, t, eps, prior, prompt, **{key: supply[key]() for key in wanted})
 
     return distill
-
-
-def rehearse_objective(stage: StageConfig) -> set[str]:
-    """Evaluate the objective once on a tiny latent and a toy prior, so that options that do not go together show.
-
-    Returns which conditions it asked for, of "positive", "negative" and "empty".
-    """
-    prior, count = Analytic(), stage.batch
-    z, cameras = torch.zeros(count, 3, 4, 4), orbit(torch.zeros(count), 0.0, size=4)
-    t = torch.full((count,), prior.noise.steps // 2)
-    asked: set[str] = set()
-
-    def ask(which: str) -> Condition:
-        asked.add(which)
-        return prior.condition([""] * count)
-
-    prompt = PromptConditions(
-        *(partial(ask, which) for which in ("positive", "negative", "empty")), beside=lambda image: prompt
-    )
-    picture, free = torch.full_like(z, 0.5), [partial(prior.condition, [""] * count)] * 2
-    supply: Supply = {
-        "progress": lambda: 0.0,
-        "generator": lambda: generator(0, "rehearsal"),
-        "rendered": lambda: Views(picture, picture[:, :1], picture[:, :1]),
-        "cameras": lambda: cameras,
-        "source": lambda: Source(z, prompt),
-        "image": lambda: picture[0],
-        "reward": lambda: lambda pictures: pictures.mean((1, 2, 3)),
-        "phi": lambda: Phi(prior.predict, *free, teacher=Phi(prior.predict, *free)),
-        "second": lambda: Second(prior, prompt),
-    }
-    with torch.no_grad():
-        objective_of(stage)(z, t, torch.ones_like(z), prior, prompt, supply)
-    return asked
 
 
 def loss_of(z: Tensor, grad: Tensor) -> Tensor:
@@ -274,28 +207,6 @@ def optimize(
         yield Step(step, {"loss": loss.detach(), "opacity": opacity, **distilled.info, **figures})
 
 
-def reward_of(stage: StageConfig, prior: Prior, image: Tensor | None = None) -> Reward | None:
-    """The stage's scorer of pictures, shown the image prompt if it is one that compares with it."""
-    if stage.reward is None:
-        return None
-    reward = build("rewards", stage.reward.name, stage.reward.options, "reward", prior=prior, device=prior.device)
-    return partial(reward, image=image) if "image" in inspect.signature(reward).parameters else reward
-
-
-def second_prior_of(stage: StageConfig, prior: Prior, seed: int) -> Prior | None:
-    """The stage's other prior. UserError for one that diffuses something else than the first."""
-    if stage.second_prior is None:
-        return None
-    component, black = stage.second_prior, torch.zeros(1, 3, stage.size, stage.size, device=prior.device)
-    second = build("priors", component.name, component.options, "second_prior", device=prior.device, seed=seed)
-    with torch.no_grad():
-        same = second.encode(black).shape == prior.encode(black).shape
-    alphas = second.noise.alphas, prior.noise.alphas.to(second.noise.alphas)
-    if not same or alphas[0].shape != alphas[1].shape or not torch.allclose(*alphas, atol=1e-4):
-        raise UserError(f"second_prior: {component.name} has other latents or noise than the prior; choose one that shares them")
-    return second
-
-
 def _second(
     prior: Prior, stage: StageConfig, prompt: str, negative: str, cameras: Cameras, behind: Tensor
 ) -> Second:
@@ -348,15 +259,6 @@ def stage_conditions(
         partial(stage_conditions, stage, prior, prompt, negative, cameras, behind),
         stage.rescale,
     )
-
-
-def check_regularizers(stage: StageConfig, scene: Scene, where: str) -> None:
-    """Raise UserError for a weight on a penalty that the scene does not have."""
-    blank = torch.zeros(1, 1, 8, 8, device=next(scene.parameters()).device)  # type: ignore[attr-defined]
-    known = scene.regularizers(Views(blank.expand(1, 3, 8, 8), blank, blank))
-    for name in stage.regularizers:
-        if name not in known:
-            raise UserError(f"{where}.regularizers.{name}: the scene has no such penalty{did_you_mean(name, known)}")
 
 
 def _penalties(stage: StageConfig, scene: Scene, views: Views, done: float) -> dict[str, tuple[float, Tensor]]:

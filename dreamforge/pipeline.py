@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-import copy
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from dreamforge import config as configuration
+from dreamforge.building import build_phi, build_prior, build_scene, phi_goes_on, takes
 from dreamforge.cameras import Cameras, orbit, turntable
-from dreamforge.components import build, find, supplied_to
-from dreamforge.config import Component, RunConfig, StageConfig
+from dreamforge.config import RunConfig, StageConfig
 from dreamforge.console import Console
-from dreamforge.contracts import LearnedScore, Prior, Scene
-from dreamforge.debiasing import debiased
+from dreamforge.contracts import Prior, Scene
 from dreamforge.errors import UserError
 from dreamforge.export import Exported, export_scene
 from dreamforge.kernels import compilation_ahead
-from dreamforge.objectives.needs import check_needs
-from dreamforge.optimize import (
-    MOST_ROLLBACKS,
-    Diverged,
-    Progress,
-    check_regularizers,
-    make_optimizer,
-    optimize,
-    optimizer_tensors,
-    rehearse_objective,
-    restore_optimizer,
-    reward_of,
-    second_prior_of,
-    stage_conditions,
-    takes,
-)
+from dreamforge.optimize import MOST_ROLLBACKS, Diverged, Progress, make_optimizer, optimize, stage_conditions
 from dreamforge.pictures import contact_sheet, open_picture, save_picture, save_video
 from dreamforge.priors.sampling import sample
+from dreamforge.rehearsal import checked_prior
 from dreamforge.report import write_report
 from dreamforge.rng import generator
-from dreamforge.runs import Checkpoint, Run
+from dreamforge.runs import Run
+from dreamforge.saving import frozen, last_scene, restore, save
 from dreamforge.scenes.convert import hand_over
-from dreamforge.scenes.particles import Particles, first
-
-
-class Interrupted(Exception):
-    """The user or the system asked the run to stop; a checkpoint has been written."""
-
-    def __init__(self, signum: int, folder: Path) -> None:
-        self.signum, self.folder = signum, folder
+from dreamforge.scenes.particles import first
+from dreamforge.stopping import Interrupted, StopSignals
 
 
 def start(
@@ -78,23 +55,6 @@ def start(
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.Popen([sys.executable, "-m", "dreamforge.export.warm"], **quiet)  # compiling uses one core only
     return carry_through(run, prior, console)
-
-
-def checked_prior(config: RunConfig) -> Prior:
-    """The prior of a configuration, after everything that can be wrong with a run was looked for."""
-    prior = build_prior(config)
-    check_words(prior, config)
-    _rehearse(config, prior)
-    _check_image(config)
-    return prior
-
-
-def check_words(prior: Prior, config: RunConfig) -> None:
-    """UserError for a prompt that is missing or that the prior cannot understand."""
-    if not config.prompt.strip():
-        raise UserError('no prompt; say what to make, such as --prompt "a corgi in a top hat"')
-    for text in (config.prompt, config.negative, config.source_prompt, *[stage.prompt for stage in config.stages]):
-        prior.check(text)
 
 
 def resume(folder: str | Path, console: Console | None = None) -> Run:
@@ -127,16 +87,6 @@ def export(
     return result.paths
 
 
-def last_scene(run: Run) -> tuple[Scene | None, int]:
-    """The scene of a run's newest checkpoint, to look at, and its stage; None before the first."""
-    checkpoint = run.last_checkpoint()
-    if checkpoint is None:
-        return None, 0
-    scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
-    scene.load_state_dict(_tensors(checkpoint, "scene"))
-    return first(scene).eval(), checkpoint.stage
-
-
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
     if folder := getattr(prior, "folder", None):
@@ -145,88 +95,6 @@ def carry_through(run: Run, prior: Prior, console: Console) -> Run:
         scene = _optimize_stages(run, prior, console, stop)
     _finish(run, scene, console)
     return run
-
-
-def build_prior(config: RunConfig) -> Prior:
-    """The prior that a configuration names. The last one stays loaded, for the next run in the same process."""
-    prior = config.prior
-    supplied = {"device": device_of(config), "seed": config.seed}
-    taken = {name: supplied[name] for name in supplied_to("priors", prior.name, "prior") & supplied.keys()}
-    key = repr((prior, sorted(taken.items())))
-    if key not in _resident:
-        _resident.clear()  # before the next is loaded: there may not be room for two
-        _resident[key] = build("priors", prior.name, prior.options, "prior", **taken)
-    return _resident[key]
-
-
-_resident: dict[str, Prior] = {}
-
-
-def build_scene(config: RunConfig, stage: int, device: torch.device) -> Scene:
-    """A fresh scene as the given stage has it (its own, or that of the nearest stage before it)."""
-    index = max(i for i in range(stage + 1) if config.stages[i].scene is not None)
-    begun = config.stages[index]
-    seeds = range(config.seed, config.seed + begun.particles)
-    scenes = [build("scenes", begun.scene.name, begun.scene.options, "scene", device=device, seed=k) for k in seeds]
-    return scenes[0] if len(scenes) == 1 else Particles(scenes, config.seed)
-
-
-def build_phi(config: RunConfig, stage: int, prior: Prior) -> LearnedScore | None:
-    """The learned score of a stage as it was when begun: by this stage, or by one whose scene and phi go on in it.
-
-    None for an objective that takes none.
-    """
-    stages = config.stages
-    if not takes(stages[stage], "phi"):
-        return None
-    while _phi_goes_on(config, stage):
-        stage -= 1
-    component = stages[stage].phi or Component("lora" if hasattr(prior, "unet") else "network")
-    with torch.no_grad():
-        shape = prior.encode(torch.zeros(1, 3, stages[stage].size, stages[stage].size, device=prior.device)).shape[1:]
-    supplied = {"prior": prior, "shape": shape, "seed": config.seed}
-    return build("phi", component.name, component.options, f"stages.{stage}.phi", **supplied)
-
-
-def _phi_goes_on(config: RunConfig, stage: int) -> bool:
-    """Whether a stage takes over the learned score of the one before."""
-    before, here = config.stages[stage - 1], config.stages[stage]
-    same = here.scene is None and here.phi == before.phi
-    return stage > 0 and same and takes(here, "phi") and takes(before, "phi")
-
-
-def device_of(config: RunConfig) -> torch.device:
-    """The configured device; "auto" is CUDA where there is one."""
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(config.device)
-    except RuntimeError as error:
-        raise UserError(f"device: '{config.device}' is not a device; use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("device: no CUDA device here; use device=cpu (`dreamforge doctor` says why)")
-    return device
-
-
-def _rehearse(config: RunConfig, prior: Prior) -> None:
-    """Build every part once, so that a mistake in the last stage shows before the first one runs."""
-    for index, stage in enumerate(config.stages):
-        find("cameras", stage.cameras.name, "cameras")(**stage.cameras.options)
-        check_needs(stage, prior, rehearse_objective(stage), f"stages.{index}")
-        reward_of(stage, prior)
-        if second := second_prior_of(stage, prior, config.seed):
-            second.check(stage.second_prompt or stage.prompt or config.prompt)
-        if stage.debias:
-            debiased(stage.prompt or config.prompt, stage.debias)
-        build_phi(config, index, prior)
-        check_regularizers(stage, build_scene(config, index, device_of(config)), f"stages.{index}")
-
-
-def _check_image(config: RunConfig) -> None:
-    if config.image:
-        open_picture(config.image)
-        if not any(takes(stage, "image") for stage in config.stages):
-            raise UserError("image: this recipe uses no picture; choose one that does, such as --recipe isd")
 
 
 def reference_picture(run: Run, prior: Prior) -> torch.Tensor | None:
@@ -259,7 +127,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
     run.forget_after(checkpoint.stage if checkpoint else 0, checkpoint.step if checkpoint else 0)
     rollbacks = 0
     stage_index = checkpoint.stage if checkpoint else 0
-    scene, progress = _restore(run, checkpoint, stage_index, prior)
+    scene, progress = restore(run, checkpoint, stage_index, prior)
     image = reference_picture(run, prior)
     while True:
         stage = config.stages[stage_index]
@@ -276,7 +144,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
                     spent = {"seconds": round(time.time() - run.started, 2), "evaluations": progress.evaluations}
                     run.log(stage=stage_index, step=step.step, **spent, **figures)
                 if progress.step % config.checkpoint_every == 0 or last or stop.signum:
-                    _save(run, stage_index, scene, progress)
+                    save(run, stage_index, scene, progress)
                 if progress.step % config.preview_every == 0 or step.step == 4:
                     preview(scene, run.folder / "preview" / f"stage{stage_index}-step{progress.step:06d}.png")
                 if stop.signum:
@@ -287,7 +155,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
                 raise UserError(f"{error}, {rollbacks} times; try a lower stages.{stage_index}.lr") from error
             checkpoint = run.last_checkpoint()
             stage_index = checkpoint.stage if checkpoint else 0
-            scene, progress = _restore(run, checkpoint, stage_index, prior)
+            scene, progress = restore(run, checkpoint, stage_index, prior)
             progress.lr_factor *= 0.5**rollbacks
             console.say(f"{error}: back to step {progress.step} of stage {stage_index + 1} with half the learning rate")
             continue
@@ -298,61 +166,10 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
         if config.stages[stage_index].scene is not None:
             scene = build_scene(config, stage_index, prior.device)
             hand_over(first(before), scene)
-        phi = progress.phi if _phi_goes_on(config, stage_index) else build_phi(config, stage_index, prior)
+        phi = progress.phi if phi_goes_on(config, stage_index) else build_phi(config, stage_index, prior)
         progress = Progress(make_optimizer(scene), phi=phi)
         if takes(config.stages[stage_index], "source"):
             progress.source = previous.source or frozen(before)
-
-
-def _restore(run: Run, checkpoint: Checkpoint | None, stage: int, prior: Prior) -> tuple[Scene, Progress]:
-    scene, phi = build_scene(run.config, stage, prior.device), build_phi(run.config, stage, prior)
-    source = _source(run.config, checkpoint, stage, prior.device)
-    if checkpoint is None:
-        return scene, Progress(make_optimizer(scene), phi=phi, source=source)
-    scene.load_state_dict(_tensors(checkpoint, "scene"))
-    progress = Progress(make_optimizer(scene), checkpoint.step, phi=phi, source=source)
-    restore_optimizer(progress.optimizer, checkpoint.tensors)
-    if phi:
-        phi.load_state_dict(_tensors(checkpoint, "phi"))
-        restore_optimizer(phi.optimizer, checkpoint.tensors, "phi_optimizer")
-    progress.skipped = torch.tensor(int(checkpoint.counters["skipped"]))
-    progress.collapsed = torch.tensor(int(checkpoint.counters["collapsed"]))
-    progress.lr_factor = checkpoint.counters["lr_factor"]
-    progress.evaluations = int(checkpoint.counters["evaluations"])
-    return scene, progress
-
-
-def _source(config: RunConfig, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> Scene | None:
-    """What a stage edits: the scene as it was when the first of the editing stages in a row began."""
-    if not takes(config.stages[stage], "source"):
-        return None
-    while stage > 0 and takes(config.stages[stage], "source"):
-        stage -= 1
-    source = build_scene(config, stage, device)
-    if checkpoint is not None:
-        source.load_state_dict(_tensors(checkpoint, "source"))
-    return frozen(source)
-
-
-def _save(run: Run, stage: int, scene: Scene, progress: Progress) -> None:
-    tensors = {f"scene.{name}": value for name, value in scene.state_dict().items()}
-    if progress.source is not None:
-        tensors |= {f"source.{name}": value for name, value in progress.source.state_dict().items()}
-    tensors |= optimizer_tensors(progress.optimizer)
-    if phi := progress.phi:
-        tensors |= {f"phi.{name}": value for name, value in phi.state_dict().items()}
-        tensors |= optimizer_tensors(phi.optimizer, "phi_optimizer")
-    run.save_checkpoint(Checkpoint(stage, progress.step, tensors, progress.counters()))
-
-
-def frozen(scene: Scene) -> Scene:
-    """A copy of a scene that no step changes: what an edit starts from."""
-    return copy.deepcopy(scene).eval().requires_grad_(False)  # type: ignore[attr-defined]
-
-
-def _tensors(checkpoint: Checkpoint, part: str) -> dict[str, torch.Tensor]:
-    prefix = f"{part}."
-    return {key.removeprefix(prefix): value for key, value in checkpoint.tensors.items() if key.startswith(prefix)}
 
 
 PREVIEW_GREY = 0.9
@@ -396,26 +213,3 @@ def _say_checks(result: Exported, console: Console) -> None:
         console.say(f"verified {path.name}: {check.summary()}")
 
 
-class StopSignals:
-    """SIGINT and SIGTERM ask for a stop at the next good moment instead of tearing the work: they set `signum`, and
-    `then` is called."""
-
-    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
-        self.signum, self._then = 0, then
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> StopSignals:
-        def remember(signum: int, frame: FrameType | None) -> None:
-            self.signum = signum
-            self._then()
-
-        try:
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                self._previous[signum] = signal.signal(signum, remember)
-        except ValueError:  # not the main thread: the caller's own handlers stay
-            self._previous = {}
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)

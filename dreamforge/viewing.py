@@ -15,7 +15,7 @@ from dreamforge.contracts import Mesh, Scene, Splats
 from dreamforge.errors import UserError
 from dreamforge.export import gltf, load_asset, textured_mesh
 from dreamforge.export.splats import constant_colors, covariances
-from dreamforge.pipeline import last_scene
+from dreamforge.saving import last_scene
 from dreamforge.runs import Run
 
 if TYPE_CHECKING:

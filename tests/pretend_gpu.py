@@ -25,7 +25,7 @@ from dreamforge.cameras import Cameras, orbit
 from dreamforge.contracts import Condition, Scene
 from dreamforge.kernels import nvrtc
 from dreamforge.kernels.capacity import Capacity
-from dreamforge.pipeline import build_scene
+from dreamforge.building import build_scene
 from dreamforge.priors.mixture import Bank, PictureMixture
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace

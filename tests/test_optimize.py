@@ -13,16 +13,10 @@ from dreamforge import config
 from dreamforge.cameras import Cameras
 from dreamforge.contracts import Views
 from dreamforge.errors import UserError
-from dreamforge.optimize import (
-    Diverged,
-    Progress,
-    check_regularizers,
-    make_optimizer,
-    optimize,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from dreamforge.optimize import Diverged, Progress, make_optimizer, optimize
 from dreamforge.priors.analytic import Analytic
+from dreamforge.rehearsal import check_regularizers
+from dreamforge.saving import optimizer_tensors, restore_optimizer
 
 RED = [1.0, -1.0, -1.0]
 

@@ -14,7 +14,7 @@ from dreamforge import config, viewing
 from dreamforge.cli import main
 from dreamforge.errors import UserError
 from dreamforge.export import gltf, splat_ply
-from dreamforge.pipeline import build_scene, device_of
+from dreamforge.building import build_scene, device_of
 from dreamforge.runs import Checkpoint, Run
 from dreamforge.viewing import open_viewer, watch
 from tests.export.shapes import axes

@@ -19,10 +19,10 @@ import torch
 from dreamforge import config as configuration
 from dreamforge.bench.clock import Clock, Times
 from dreamforge.bench.priors import RANDOM, random_prior
+from dreamforge.building import build_prior, build_scene, device_of
 from dreamforge.config import RunConfig, StageConfig
 from dreamforge.contracts import Prior, Scene
 from dreamforge.optimize import Progress, make_optimizer, optimize
-from dreamforge.pipeline import build_prior, build_scene, device_of
 
 SHARE = 2
 """A scene is grown for a stage by a run of the recipe shortened to one in so many steps."""

@@ -94,7 +94,7 @@ def _resume(arguments: argparse.Namespace) -> int:
 
 def _until_stopped(work: Callable[[Console], object]) -> int:
     from dreamforge.console import Console
-    from dreamforge.pipeline import Interrupted
+    from dreamforge.stopping import Interrupted
 
     try:
         work(Console())

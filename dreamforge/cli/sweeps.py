@@ -58,7 +58,7 @@ def add_to(commands: Any) -> None:
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    from dreamforge.pipeline import Interrupted
+    from dreamforge.stopping import Interrupted
     from dreamforge.sweep import carry
     from dreamforge.sweep.folder import Engine
     from dreamforge.sweep.plan import seeds_of

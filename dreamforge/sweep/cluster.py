@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamforge.errors import UserError
-from dreamforge.pipeline import Interrupted, StopSignals
+from dreamforge.stopping import Interrupted, StopSignals
 from dreamforge.sweep.folder import Outcome, Sweep, carry_out, failed, use_threads
 from dreamforge.sweep.plan import Job
 

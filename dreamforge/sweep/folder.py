@@ -26,6 +26,7 @@ from dreamforge import pipeline
 from dreamforge.console import Console
 from dreamforge.errors import UserError
 from dreamforge.runs import write_atomic
+from dreamforge.stopping import Interrupted
 from dreamforge.sweep.plan import Job
 
 LIVELY = 120.0  # seconds without a sign of life after which a begun run counts as interrupted
@@ -141,7 +142,7 @@ def _carry_out(folder: Path, job: Job) -> Outcome:
             shutil.rmtree(run, ignore_errors=True)  # killed while it was being made
             command = ["dreamforge", "sweep", "resume", str(folder)]
             pipeline.start(job.prompt, job.recipe, job.overrides, str(run), command, quiet, seed=job.seed, **job.settings)
-    except pipeline.Interrupted:
+    except Interrupted:
         return Outcome(job.name, "interrupted")
     except UserError as error:
         return failed(folder, job, str(error))

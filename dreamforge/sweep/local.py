@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
-from dreamforge.pipeline import Interrupted, StopSignals
+from dreamforge.stopping import Interrupted, StopSignals
 from dreamforge.sweep.folder import Outcome, Sweep, carry_out, failed, use_threads
 from dreamforge.sweep.plan import Job
 

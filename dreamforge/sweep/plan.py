@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dreamforge import config as configuration
-from dreamforge import pipeline
 from dreamforge.errors import UserError
+from dreamforge.rehearsal import check_words, checked_prior
 
 TEXTS = ("prior", "negative", "source_prompt", "image")  # columns beside prompt, recipe and seed; others are overrides
 
@@ -147,10 +147,10 @@ def _check(planned: Sequence[tuple[Row, Job]]) -> None:
         try:
             if key not in checked:
                 config, _ = configuration.load(job.recipe, job.overrides, prompt=job.prompt, **job.settings)
-                checked[key] = config, None if config.prior.options.get("model") else pipeline.checked_prior(config)
+                checked[key] = config, None if config.prior.options.get("model") else checked_prior(config)
             config, prior = checked[key]
             if prior is not None:
-                pipeline.check_words(prior, replace(config, prompt=job.prompt))
+                check_words(prior, replace(config, prompt=job.prompt))
         except UserError as error:
             raise UserError(f"{row.where}: {error}") from error
 

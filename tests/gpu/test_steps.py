@@ -16,7 +16,7 @@ from dreamforge import config as configuration
 from dreamforge.cameras import orbit
 from dreamforge.contracts import Condition, Scene
 from dreamforge.optimize import Progress, make_optimizer, optimize
-from dreamforge.pipeline import build_scene
+from dreamforge.building import build_scene
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.priors.pixels import PixelSpace
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from dreamforge import config as configuration
 from dreamforge.kernels import splat_cuda, volume_cuda
 from dreamforge.optimize import Progress, make_optimizer, optimize
-from dreamforge.pipeline import build_prior, build_scene
+from dreamforge.building import build_prior, build_scene
 from tests.kernels.emulator import cuda_on_cpu, needs_compiler
 
 pytestmark = needs_compiler

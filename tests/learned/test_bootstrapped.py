@@ -13,10 +13,11 @@ from dreamforge.cameras import Cameras, orbit
 from dreamforge.contracts import Condition, Phi
 from dreamforge.learned.bootstrapped import Bootstrapped
 from dreamforge.learned.lora import LoRA
-from dreamforge.optimize import optimizer_tensors, rehearse_objective, restore_optimizer
+from dreamforge.rehearsal import rehearse_objective
+from dreamforge.saving import optimizer_tensors, restore_optimizer
 from dreamforge.objectives.needs import check_needs
 from dreamforge.errors import UserError
-from dreamforge.pipeline import build_phi
+from dreamforge.building import build_phi
 from dreamforge.priors.analytic import Analytic
 from dreamforge.rng import generator
 

@@ -10,7 +10,7 @@ from dreamforge.cameras import Cameras, orbit
 from dreamforge.learned.network import Network
 from dreamforge.objectives.esd import esd
 from dreamforge.objectives.vsd import vsd
-from dreamforge.optimize import optimizer_tensors, restore_optimizer
+from dreamforge.saving import optimizer_tensors, restore_optimizer
 from dreamforge.priors.analytic import Analytic
 from dreamforge.priors.noise import NoiseProcess
 from dreamforge.rng import generator

@@ -16,7 +16,7 @@ from dreamforge.cli import main
 from dreamforge.errors import UserError
 from dreamforge.learned.network import Network
 from dreamforge.optimize import Progress, make_optimizer, optimize
-from dreamforge.pipeline import build_phi
+from dreamforge.building import build_phi
 from dreamforge.priors.analytic import Analytic
 from dreamforge.runs import Run
 from tests.test_end_to_end import dreamforge

@@ -13,7 +13,7 @@ from dreamforge.contracts import Distilled
 from dreamforge.errors import UserError
 from dreamforge.objectives import OBJECTIVES
 from dreamforge.objectives.needs import NEEDS, check_needs, method_of
-from dreamforge.optimize import rehearse_objective
+from dreamforge.rehearsal import rehearse_objective
 from dreamforge.priors.toyworld import ToyWorld
 
 

@@ -1,0 +1,98 @@
+"""What a checkpoint holds of a run under way: put there, and taken up again to the bit."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from dreamforge.building import build_phi, build_scene, device_of, takes
+from dreamforge.config import RunConfig
+from dreamforge.contracts import Prior, Scene
+from dreamforge.optimize import Progress, make_optimizer
+from dreamforge.runs import Checkpoint, Run
+from dreamforge.scenes.particles import first
+
+
+def save(run: Run, stage: int, scene: Scene, progress: Progress) -> None:
+    """Write a checkpoint of a stage under way."""
+    tensors = {f"scene.{name}": value for name, value in scene.state_dict().items()}
+    if progress.source is not None:
+        tensors |= {f"source.{name}": value for name, value in progress.source.state_dict().items()}
+    tensors |= optimizer_tensors(progress.optimizer)
+    if phi := progress.phi:
+        tensors |= {f"phi.{name}": value for name, value in phi.state_dict().items()}
+        tensors |= optimizer_tensors(phi.optimizer, "phi_optimizer")
+    run.save_checkpoint(Checkpoint(stage, progress.step, tensors, progress.counters()))
+
+
+def restore(run: Run, checkpoint: Checkpoint | None, stage: int, prior: Prior) -> tuple[Scene, Progress]:
+    """The scene of a checkpoint and its stage under way; without one, both as the stage begins."""
+    scene, phi = build_scene(run.config, stage, prior.device), build_phi(run.config, stage, prior)
+    source = _source(run.config, checkpoint, stage, prior.device)
+    if checkpoint is None:
+        return scene, Progress(make_optimizer(scene), phi=phi, source=source)
+    scene.load_state_dict(_tensors(checkpoint, "scene"))
+    progress = Progress(make_optimizer(scene), checkpoint.step, phi=phi, source=source)
+    restore_optimizer(progress.optimizer, checkpoint.tensors)
+    if phi:
+        phi.load_state_dict(_tensors(checkpoint, "phi"))
+        restore_optimizer(phi.optimizer, checkpoint.tensors, "phi_optimizer")
+    progress.skipped = torch.tensor(int(checkpoint.counters["skipped"]))
+    progress.collapsed = torch.tensor(int(checkpoint.counters["collapsed"]))
+    progress.lr_factor = checkpoint.counters["lr_factor"]
+    progress.evaluations = int(checkpoint.counters["evaluations"])
+    return scene, progress
+
+
+def _source(config: RunConfig, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> Scene | None:
+    """What a stage edits: the scene as it was when the first of the editing stages in a row began."""
+    if not takes(config.stages[stage], "source"):
+        return None
+    while stage > 0 and takes(config.stages[stage], "source"):
+        stage -= 1
+    source = build_scene(config, stage, device)
+    if checkpoint is not None:
+        source.load_state_dict(_tensors(checkpoint, "source"))
+    return frozen(source)
+
+
+def frozen(scene: Scene) -> Scene:
+    """A copy of a scene that no step changes: what an edit starts from."""
+    return copy.deepcopy(scene).eval().requires_grad_(False)  # type: ignore[attr-defined]
+
+
+def last_scene(run: Run) -> tuple[Scene | None, int]:
+    """The scene of a run's newest checkpoint, to look at, and its stage; None before the first."""
+    checkpoint = run.last_checkpoint()
+    if checkpoint is None:
+        return None, 0
+    scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
+    scene.load_state_dict(_tensors(checkpoint, "scene"))
+    return first(scene).eval(), checkpoint.stage
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, name: str = "optimizer") -> dict[str, Tensor]:
+    """The optimizer's state as named tensors: "<name>.<group>.<key>"."""
+    return {
+        f"{name}.{group['name']}.{key}": value
+        for group in optimizer.param_groups
+        for key, value in optimizer.state[group["params"][0]].items()
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], name: str = "optimizer"
+) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    for group in optimizer.param_groups:
+        prefix = f"{name}.{group['name']}."
+        parameter = group["params"][0]
+        state = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
+        optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
+
+
+def _tensors(checkpoint: Checkpoint, part: str) -> dict[str, torch.Tensor]:
+    prefix = f"{part}."
+    return {key.removeprefix(prefix): value for key, value in checkpoint.tensors.items() if key.startswith(prefix)}
