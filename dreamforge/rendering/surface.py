@@ -32,6 +32,15 @@ class Seen:
         """`[B,H,W]` where the surface is."""
         return self.fragments.face >= 0
 
+    def gather(self, image: Tensor) -> Tensor:
+        """An image's `[B,C,H,W]` values where the surface is, `[N,C]`."""
+        return image.movedim(1, -1)[self.hit]
+
+    def scatter(self, values: Tensor) -> Tensor:
+        """The inverse, `[B,C,H,W]`, 0 where there is no surface."""
+        image = values.new_zeros(*self.hit.shape, values.shape[1])
+        return image.index_put((self.hit,), values).movedim(-1, 1)
+
 
 def render_surface(
     vertices: Tensor,
@@ -74,8 +83,9 @@ class Neighbours:
 
     def __init__(self, faces: Tensor) -> None:
         faces = faces.long()
-        ends = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values
-        self.edges = ends.unique(dim=0) if len(faces) else faces.new_zeros(0, 2)  # [E,2]
+        a, b, count = faces.flatten(), faces.roll(-1, dims=1).flatten(), int(faces.max()) + 1 if len(faces) else 1
+        key = (a.minimum(b) * count + a.maximum(b)).unique()
+        self.edges = torch.stack([key // count, key % count], dim=1)  # [E,2]
         across = opposite_corners(faces) if len(faces) else faces
         f, k = ((across >= 0) & (across // 3 > torch.arange(len(faces), device=faces.device)[:, None])).nonzero(as_tuple=True)
         self.pairs = torch.stack([f, across[f, k] // 3], dim=1)  # [P,2]

@@ -11,32 +11,40 @@ import trimesh
 from torch import Tensor, nn
 
 from dreamforge.cameras import Cameras
-from dreamforge.components import NonNegative, Range
+from dreamforge.components import Fraction, NonNegative, Range
 from dreamforge.contracts import Mesh, Scene, Views
+from dreamforge.errors import UserError
 from dreamforge.kernels.raster import interpolate, sample_texture, texture_level
 from dreamforge.rendering.raster import texture_image
-from dreamforge.rendering.shading import Environment, Material, linear_to_srgb, shade, srgb_to_linear
+from dreamforge.rendering.shading import Environment, Material, linear_to_srgb, shade, shade_point, srgb_to_linear
 from dreamforge.rendering.surface import Neighbours, Seen, render_surface, vertex_normals
+from dreamforge.scenes.colors import HashColors
 
-SHAPES = ("vertices", "offsets", "faces", "uv", "uv_faces", "texture")
+SHAPES = ("vertices", "offsets", "faces", "uv", "uv_faces", "tangents", "texture")
 DARKEST = 0.01  # and one less this the brightest that a texture starts with: a logit has to be finite
 START_ROUGHNESS, START_METALLIC = 0.6, 0.03
+LEVELS, FINEST, TABLE_BITS = 6, 256, 17  # of a hash grid in place of a texture
+FIT_STEPS, FIT_PART = 60, 8  # to take a texture over into it: each step fits one in so many texels
 
 
 class TexturedMesh(nn.Module):
     """A mesh with a texture, refined from the scene of the stage before; on its own it starts as a grey ball.
 
     Vertices are `vertices` + `offsets`, `[V,3]`, joined by `faces` `[F,3]`; `uv` `[U,2]` and `uv_faces` `[F,3]` say
-    where each face lies on `texture` `[C,h,w]`, logits of sRGB albedo and, lit, of roughness and metallic.
+    where each face lies on `texture` `[C,h,w]`, logits of sRGB albedo and, lit, of roughness, metallic and the slopes
+    of a normal map.
 
-    resolution, faces: of the surface taken over, unless that is a textured mesh. texture: its side. shading: "unlit"
-    shows the albedo as it is, "pbr" under a soft environment. offset_lr: 0 keeps the shape.
+    resolution, face_count: of the surface taken over, unless that is a textured mesh. texture_size: its side, pixels.
+    appearance: "hashgrid" learns colours in space, which have no seams, and makes a texture of them on the way out.
+    shading: "unlit" shows the albedo as it is, "pbr" under a soft environment. normal_map: learn one as well, lit.
+    point_light: the share of the light that comes from a lamp at the camera. offset_lr: 0 keeps the shape.
     """
 
     vertices: Tensor
     faces: Tensor
     uv: Tensor
     uv_faces: Tensor
+    tangents: Tensor
 
     def __init__(
         self,
@@ -45,7 +53,10 @@ class TexturedMesh(nn.Module):
         resolution: Annotated[int, Range(16, 1024)] = 96,
         face_count: Annotated[int, Range(100, 2_000_000)] = 10_000,
         texture_size: Annotated[int, Range(64, 8192)] = 512,
+        appearance: Literal["texture", "hashgrid"] = "texture",
         shading: Literal["unlit", "pbr"] = "unlit",
+        normal_map: bool = False,
+        point_light: Fraction = 0.0,
         offset_lr: NonNegative = 0.0005,
         texture_lr: NonNegative = 0.05,
         ball: Annotated[float, Range(0.01, 1)] = 0.5,
@@ -53,6 +64,12 @@ class TexturedMesh(nn.Module):
         super().__init__()
         self.resolution, self.face_count, self.texture_size = resolution, face_count, texture_size
         self.shading, self.offset_lr, self.texture_lr = shading, offset_lr, texture_lr
+        self.normal_map, self.point_light = normal_map, point_light
+        if shading == "unlit" and (normal_map or point_light):
+            raise UserError("scene: a normal_map and a point_light show only with shading=pbr")
+        channels = 3 if shading == "unlit" else 7 if normal_map else 5
+        grid = HashColors(channels, LEVELS, FINEST, TABLE_BITS, device) if appearance == "hashgrid" else None
+        self.colors: HashColors | None = grid
         from dreamforge.export.atlas import unwrap
 
         shape = trimesh.creation.icosphere(3, ball)
@@ -62,20 +79,63 @@ class TexturedMesh(nn.Module):
 
     def adopt(self, mesh: Mesh, device: torch.device) -> None:
         """Become a textured mesh, its colours taken for albedo; equal positions become one vertex."""
+        from dreamforge.export.tangents import tangents
+
         places, inverse = np.unique(mesh.vertices, axis=0, return_inverse=True)
-        albedo = texture_image(mesh.texture).clamp(DARKEST, 1 - DARKEST)
-        if self.shading == "pbr":
-            start = torch.tensor([START_ROUGHNESS, START_METALLIC])[:, None, None]
-            extra = start.expand(2, *albedo.shape[1:])
-            if mesh.metallic_roughness is not None:
-                extra = nn.functional.interpolate(texture_image(mesh.metallic_roughness)[None, 1:], albedo.shape[1:])[0]
-            albedo = torch.cat([albedo, extra.clamp(DARKEST, 1 - DARKEST)])
+        inverse = inverse.reshape(-1)
+        vertices, faces = torch.from_numpy(places), torch.from_numpy(inverse[mesh.faces])
+        framed = replace(mesh, normals=vertex_normals(vertices, faces)[inverse].numpy())
         values = (
-            torch.from_numpy(places), torch.zeros(places.shape), torch.from_numpy(inverse.reshape(-1)[mesh.faces]),
-            torch.from_numpy(mesh.uv), torch.from_numpy(mesh.faces), albedo.logit(),
+            vertices, torch.zeros(places.shape), faces, torch.from_numpy(mesh.uv), torch.from_numpy(mesh.faces),
+            torch.from_numpy(tangents(framed)), self._appearance_of(mesh).clamp(DARKEST, 1 - DARKEST).logit(),
         )  # fmt: skip
         for name, value in zip(SHAPES, values, strict=True):
             self._put(name, (value.int() if name.endswith("faces") else value.float()).contiguous().to(device))
+        if self.colors is not None:
+            self._fit_colors()
+
+    def _appearance_of(self, mesh: Mesh) -> Tensor:
+        """`[C,h,w]` in [0,1]: a mesh's pictures, and what it starts from where it has none."""
+        albedo = texture_image(mesh.texture)
+        if self.shading == "unlit":
+            return albedo
+
+        def picture(pixels: np.ndarray | None, otherwise: list[float]) -> Tensor:
+            image = torch.tensor(otherwise)[:, None, None] if pixels is None else texture_image(pixels)
+            return nn.functional.interpolate(image[None], albedo.shape[1:])[0]
+
+        parts = [albedo, picture(mesh.metallic_roughness, [0, START_ROUGHNESS, START_METALLIC])[1:]]
+        if self.normal_map:
+            normal = 2 * picture(mesh.normal_map, [0.5, 0.5, 1.0]) - 1
+            parts.append(0.5 + 0.5 * normal[:2] / normal[2:].clamp(min=DARKEST))
+        return torch.cat(parts)
+
+    @torch.enable_grad()
+    def _fit_colors(self) -> None:
+        """Fit the hash grid to the texture, for a few steps, and keep the texture as it is."""
+        texel, points = self._texels()
+        truth = self.texture.detach().sigmoid().flatten(1)[:, texel].T
+        optimizer = torch.optim.Adam([self.colors.table], lr=0.1, betas=(0.9, 0.99))
+        for step in range(FIT_STEPS):
+            some = slice(step % FIT_PART, None, FIT_PART)
+            optimizer.zero_grad()
+            (self.colors(points[some]) - truth[some]).square().mean().backward()
+            optimizer.step()
+        self.colors.table.grad = None
+
+    def _texels(self) -> tuple[Tensor, Tensor]:
+        """The texels inside charts, flat indices `[N]`, and where they lie on the unmoved surface `[N,3]`."""
+        from dreamforge.export.texture import texels
+
+        flat = Mesh(self.vertices[self._sources()].cpu().numpy(), self.uv_faces.cpu().numpy(), uv=self.uv.cpu().numpy())
+        texel, points, _ = texels(flat, self.texture.shape[-1])
+        return torch.from_numpy(texel).to(self.texture.device), torch.from_numpy(points).to(self.texture)
+
+    def _sources(self) -> Tensor:
+        """`[U]` the vertex at each place of the texture."""
+        source = torch.zeros(len(self.uv), dtype=torch.int64, device=self.uv.device)
+        source[self.uv_faces.flatten().long()] = self.faces.flatten().long()
+        return source
 
     def _put(self, name: str, value: Tensor) -> None:
         if name in ("offsets", "texture"):
@@ -104,25 +164,37 @@ class TexturedMesh(nn.Module):
         """Views on plain backgrounds `[B,3]`, always with normals; see `dreamforge.contracts.Scene`."""
 
         def paint(seen: Seen) -> Tensor:
-            uv = interpolate(self.uv, self.uv_faces, seen.fragments)
-            corners, size = self.uv[self.uv_faces.long()], tuple(self.texture.shape[1:])
-            level = texture_level(corners, seen.pixels, seen.depth, seen.faces, seen.fragments, size)
-            surface = sample_texture(self.texture.sigmoid(), uv, level)
+            surface = self._surface(seen)
             return surface if self.shading == "unlit" else self._lit(surface, seen, cameras)
 
         return render_surface(self.places, self.faces, cameras, background, paint, 1 if self.training else 2)
 
+    def _surface(self, seen: Seen) -> Tensor:
+        """`[B,C,H,W]` the appearance of what is seen."""
+        if self.colors is not None:
+            return seen.scatter(self.colors(seen.gather(interpolate(self.vertices, self.faces, seen.fragments))))
+        uv = interpolate(self.uv, self.uv_faces, seen.fragments)
+        corners, size = self.uv[self.uv_faces.long()], tuple(self.texture.shape[1:])
+        level = texture_level(corners, seen.pixels, seen.depth, seen.faces, seen.fragments, size)
+        return sample_texture(self.texture.sigmoid(), uv, level)
+
     def _lit(self, surface: Tensor, seen: Seen, cameras: Cameras) -> Tensor:
-        """`[B,3,H,W]` what a material `[B,5,H,W]` looks like under the studio's light."""
+        """`[B,3,H,W]` what a material `[B,5 or 7,H,W]` looks like under the studio's light and the camera's lamp."""
         eye = nn.functional.normalize(cameras.position[:, :, None, None] - seen.position, dim=1)
-        points, normal, view = (x.movedim(1, -1)[seen.hit] for x in (surface, seen.normal, eye))
+        points, normal, view = (seen.gather(x) for x in (surface, seen.normal, eye))
+        if self.normal_map:
+            tangent = seen.gather(interpolate(self.tangents, self.uv_faces, seen.fragments))
+            normal = bent(normal, tangent, 2 * points[:, 5:] - 1)
         material = Material(srgb_to_linear(points[:, :3]), points[:, 3:4], points[:, 4:5])
-        light = linear_to_srgb(shade(material, normal, view, Environment.studio(surface.device)))
-        return torch.zeros_like(surface[:, :3]).movedim(1, -1).index_put((seen.hit,), light).movedim(-1, 1)
+        light = (1 - self.point_light) * shade(material, normal, view, Environment.studio(surface.device))
+        if self.point_light:
+            light = light + shade_point(material, normal, view, view, self.point_light)
+        return seen.scatter(linear_to_srgb(light))
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """The texture, and the offsets where they may move; see `dreamforge.contracts.Scene`."""
-        groups = [{"name": "texture", "params": self.texture, "lr": self.texture_lr}]
+        """The texture or what is in its place, and the offsets where they may move; see `dreamforge.contracts.Scene`."""
+        painted = self.texture if self.colors is None else self.colors.table
+        groups = [{"name": "texture", "params": painted, "lr": self.texture_lr}]
         moving = {"name": "offsets", "params": self.offsets, "lr": self.offset_lr}
         return [*groups, moving] if self.offset_lr else groups
 
@@ -145,19 +217,24 @@ class TexturedMesh(nn.Module):
         """The mesh with its texture, whatever the resolution; see `dreamforge.contracts.Scene`."""
         from dreamforge.export.texture import dilate, texels
 
-        source = torch.zeros(len(self.uv), dtype=torch.int64, device=self.uv.device)
-        source[self.uv_faces.flatten().long()] = self.faces.flatten().long()
+        source = self._sources()
         normals = vertex_normals(self.places, self.faces)
         mesh = Mesh(*(x.cpu().numpy() for x in (self.places[source], self.uv_faces, normals[source])), uv=self.uv.cpu().numpy())
-        size = max(self.texture.shape[1:])  # a texture that is not square becomes so, nothing of it lost
-        picture = nn.functional.interpolate(self.texture.sigmoid()[None], (size, size), mode="bilinear")[0]
+        appearance = self.texture.sigmoid()
+        if self.colors is not None:
+            texel, points = self._texels()
+            appearance.flatten(1)[:, texel] = self.colors(points).T
+        size = max(appearance.shape[1:])  # a texture that is not square becomes so, nothing of it lost
+        picture = nn.functional.interpolate(appearance[None], (size, size), mode="bilinear")[0]
         picture = picture.movedim(0, -1).cpu().numpy()
         inside = texels(mesh, size)[0]
         picture = dilate(picture.reshape(size * size, -1), inside, size).reshape(picture.shape)
-        picture = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
-        mesh.texture = np.ascontiguousarray(picture[..., :3])
+        mesh.texture = _bytes(picture[..., :3])
         if self.shading == "pbr":
-            mesh.metallic_roughness = np.concatenate([np.full_like(picture[..., :1], 255), picture[..., 3:]], axis=-1)
+            mesh.metallic_roughness = _bytes(np.concatenate([np.ones_like(picture[..., :1]), picture[..., 3:5]], axis=-1))
+        if self.normal_map:
+            normal = np.concatenate([2 * picture[..., 5:] - 1, np.ones_like(picture[..., :1])], axis=-1)
+            mesh.normal_map = _bytes(0.5 + 0.5 * normal / np.linalg.norm(normal, axis=-1, keepdims=True))
         return mesh
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
@@ -168,3 +245,17 @@ class TexturedMesh(nn.Module):
                 self._put(name, torch.empty_like(saved, device=self.vertices.device))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
         self._neighbours = None
+
+
+def bent(normal: Tensor, tangent: Tensor, slopes: Tensor) -> Tensor:
+    """Unit normals `[N,3]` as a normal map turns them: its slopes `[N,2]` along +u and +v of tangent frames `[N,4]`, as
+    `dreamforge.export.tangents` gives them."""
+    along = tangent[:, :3] - normal * (tangent[:, :3] * normal).sum(1, keepdim=True)
+    along = nn.functional.normalize(along, dim=1)
+    across = torch.linalg.cross(normal, along) * tangent[:, 3:].sign()
+    return nn.functional.normalize(normal + slopes[:, :1] * along + slopes[:, 1:] * across, dim=1)
+
+
+def _bytes(picture: np.ndarray) -> np.ndarray:
+    """Values in [0,1] as uint8."""
+    return np.ascontiguousarray(np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8))

@@ -12,11 +12,12 @@ import torch
 from dreamforge.cameras import orbit, sphere
 from dreamforge.config import Component, StageConfig
 from dreamforge.contracts import Mesh
+from dreamforge.errors import UserError
 from dreamforge.optimize import Progress, make_optimizer, optimize
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.scenes.convert import hand_over
 from dreamforge.scenes.gaussians import Gaussians
-from dreamforge.scenes.mesh import TexturedMesh
+from dreamforge.scenes.mesh import TexturedMesh, bent
 from dreamforge.scenes.tet import Tets
 from tests.export.shapes import figure, scene_of
 
@@ -75,6 +76,74 @@ def test_a_mesh_becomes_a_mesh_without_loss_and_a_material_goes_along() -> None:
     other = TexturedMesh(texture_size=64, shading="pbr")
     hand_over(lit, other)
     assert np.abs(other.to_mesh(64).metallic_roughness.astype(int) - given.metallic_roughness.astype(int)).max() <= 2
+
+
+def test_slopes_bend_normals_along_the_texture() -> None:
+    """Up the surface's +X along u and, as the bitangent's sign says, its +Y or -Y along v; flat slopes change nothing."""
+    up, tangent = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[2.0, 0.0, 0.5, 1.0]])
+    for slopes, sign, expected in (((0.5, 0), 1, (0.5, 0, 1)), ((0, 0.5), 1, (0, 0.5, 1)), ((0, 0.5), -1, (0, -0.5, 1)), ((0, 0), 1, (0, 0, 1))):
+        tangent[0, 3] = sign
+        got = bent(up, tangent, torch.tensor([slopes]))
+        torch.testing.assert_close(got, torch.nn.functional.normalize(torch.tensor([expected]).float(), dim=1))
+
+
+def waves(size: int) -> np.ndarray:
+    """A normal map of ripples along u and v."""
+    place = np.arange(size) / size * 2 * np.pi * 24
+    normal = np.stack(np.broadcast_arrays(0.4 * np.sin(place)[None], 0.3 * np.cos(place)[:, None], 1.0), axis=-1)
+    return np.round((normal / np.linalg.norm(normal, axis=-1, keepdims=True) + 1) * 127.5).astype(np.uint8)
+
+
+def test_a_normal_map_is_learned_from_pictures_and_given_back() -> None:
+    """From flat, under the camera's lamp, toward pictures of a rippled ball; what is given back is what was taken."""
+    truth, scene = (
+        TexturedMesh(texture_size=128, shading="pbr", normal_map=True, point_light=1.0, offset_lr=0) for _ in range(2)
+    )
+    rippled = replace(truth.to_mesh(64), normal_map=waves(128))
+    truth.adopt(rippled, torch.device("cpu"))
+    again = truth.to_mesh(64)
+    inside = truth._texels()[0].numpy()
+    assert np.abs(again.normal_map.astype(int) - waves(128)).reshape(-1, 3)[inside].max() <= 1
+    cameras, white = sphere(6, 48), torch.ones(6, 3)
+    wanted = truth.render(cameras, white).rgb.detach()
+    optimizer, losses = make_optimizer(scene), []
+    for _ in range(40):
+        loss = (scene.render(cameras, white).rgb - wanted).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+    slopes = [mesh.texture[5:].sigmoid().flatten(1)[:, inside] for mesh in (scene, truth)]
+    assert torch.corrcoef(torch.stack([x.flatten() for x in slopes]))[0, 1] > 0.5
+
+
+@torch.no_grad()
+def test_the_lamp_shines_from_the_camera_and_the_studio_from_above() -> None:
+    """A ball is as bright from below as from above by the lamp alone, dimmer from below in the studio."""
+    cameras, black = orbit([0.0, 0.0], [60.0, -60.0], size=32), torch.zeros(2, 3)
+    lamp, studio, both = (
+        TexturedMesh(texture_size=64, shading="pbr", point_light=share).render(cameras, black).rgb.mean((1, 2, 3))
+        for share in (1.0, 0.0, 0.5)
+    )
+    assert lamp[0] == pytest.approx(float(lamp[1]), rel=0.02) and studio[0] > 1.1 * studio[1]
+    assert min(lamp[1], studio[1]) < both[1] < max(lamp[1], studio[1])
+    with pytest.raises(UserError, match="shading=pbr"):
+        TexturedMesh(texture_size=64, point_light=0.5)
+
+
+@torch.no_grad()
+def test_colours_in_space_become_a_texture_on_the_way_out() -> None:
+    """A hash grid takes the texture over, shows it, learns in its place, and is baked."""
+    scene = TexturedMesh(texture_size=64, appearance="hashgrid")
+    hand_over(taken_over(), scene)
+    scene.eval()
+    assert [group["params"].shape[0] for group in scene.param_groups()] == [6, len(scene.vertices)]
+    assert psnr(scene.render(CAMERAS, WHITE).rgb, taken_over().render(CAMERAS, WHITE).rgb) > 30
+    scene.colors.table += 0.3  # all a little brighter, which the texture itself does not know
+    shown = scene.render(CAMERAS, WHITE)
+    assert psnr(shown.rgb, render_mesh(scene.to_mesh(64), CAMERAS, WHITE, supersample=3).rgb) > 34
+    assert shown.rgb.mean() > taken_over().render(CAMERAS, WHITE).rgb.mean() + 0.01
 
 
 @torch.no_grad()
