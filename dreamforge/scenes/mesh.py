@@ -20,7 +20,7 @@ from dreamforge.rendering.shading import Environment, Material, linear_to_srgb, 
 from dreamforge.rendering.surface import Neighbours, Seen, render_surface, vertex_normals
 from dreamforge.scenes.colors import HashColors
 
-SHAPES = ("vertices", "offsets", "faces", "uv", "uv_faces", "tangents", "texture")
+SHAPES = ("vertices", "offsets", "faces", "uv", "uv_faces", "texture")
 DARKEST = 0.01  # and one less this the brightest that a texture starts with: a logit has to be finite
 START_ROUGHNESS, START_METALLIC = 0.6, 0.03
 LEVELS, FINEST, TABLE_BITS = 6, 256, 17  # of a hash grid in place of a texture
@@ -44,7 +44,6 @@ class TexturedMesh(nn.Module):
     faces: Tensor
     uv: Tensor
     uv_faces: Tensor
-    tangents: Tensor
 
     def __init__(
         self,
@@ -79,15 +78,11 @@ class TexturedMesh(nn.Module):
 
     def adopt(self, mesh: Mesh, device: torch.device) -> None:
         """Become a textured mesh, its colours taken for albedo; equal positions become one vertex."""
-        from dreamforge.export.tangents import tangents
-
         places, inverse = np.unique(mesh.vertices, axis=0, return_inverse=True)
-        inverse = inverse.reshape(-1)
-        vertices, faces = torch.from_numpy(places), torch.from_numpy(inverse[mesh.faces])
-        framed = replace(mesh, normals=vertex_normals(vertices, faces)[inverse].numpy())
         values = (
-            vertices, torch.zeros(places.shape), faces, torch.from_numpy(mesh.uv), torch.from_numpy(mesh.faces),
-            torch.from_numpy(tangents(framed)), self._appearance_of(mesh).clamp(DARKEST, 1 - DARKEST).logit(),
+            torch.from_numpy(places), torch.zeros(places.shape), torch.from_numpy(inverse.reshape(-1)[mesh.faces]),
+            torch.from_numpy(mesh.uv), torch.from_numpy(mesh.faces),
+            self._appearance_of(mesh).clamp(DARKEST, 1 - DARKEST).logit(),
         )  # fmt: skip
         for name, value in zip(SHAPES, values, strict=True):
             self._put(name, (value.int() if name.endswith("faces") else value.float()).contiguous().to(device))
@@ -131,6 +126,16 @@ class TexturedMesh(nn.Module):
         texel, points, _ = texels(flat, self.texture.shape[-1])
         return torch.from_numpy(texel).to(self.texture.device), torch.from_numpy(points).to(self.texture)
 
+    def _frames(self) -> Tensor:
+        """`[U,4]` the tangents of the unmoved surface, in which the normal map is read."""
+        from dreamforge.export.tangents import tangents
+
+        if self._tangents is None:
+            source, normals = self._sources(), vertex_normals(self.vertices, self.faces)
+            arrays = (x.cpu().numpy() for x in (self.vertices[source], self.uv_faces, normals[source]))
+            self._tangents = torch.from_numpy(tangents(Mesh(*arrays, uv=self.uv.cpu().numpy()))).to(self.vertices)
+        return self._tangents
+
     def _sources(self) -> Tensor:
         """`[U]` the vertex at each place of the texture."""
         source = torch.zeros(len(self.uv), dtype=torch.int64, device=self.uv.device)
@@ -143,6 +148,7 @@ class TexturedMesh(nn.Module):
         else:
             self.register_buffer(name, value)
         self._neighbours: Neighbours | None = None
+        self._tangents: Tensor | None = None
 
     def adopt_scene(self, scene: Scene) -> None:
         """Take over the surface and the colours of another scene: a textured mesh as it is, any other through its
@@ -183,7 +189,7 @@ class TexturedMesh(nn.Module):
         eye = nn.functional.normalize(cameras.position[:, :, None, None] - seen.position, dim=1)
         points, normal, view = (seen.gather(x) for x in (surface, seen.normal, eye))
         if self.normal_map:
-            tangent = seen.gather(interpolate(self.tangents, self.uv_faces, seen.fragments))
+            tangent = seen.gather(interpolate(self._frames(), self.uv_faces, seen.fragments))
             normal = bent(normal, tangent, 2 * points[:, 5:] - 1)
         material = Material(srgb_to_linear(points[:, :3]), points[:, 3:4], points[:, 4:5])
         light = (1 - self.point_light) * shade(material, normal, view, Environment.studio(surface.device))
@@ -244,7 +250,7 @@ class TexturedMesh(nn.Module):
             if saved is not None and saved.shape != getattr(self, name).shape:
                 self._put(name, torch.empty_like(saved, device=self.vertices.device))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
-        self._neighbours = None
+        self._neighbours = self._tangents = None
 
 
 def bent(normal: Tensor, tangent: Tensor, slopes: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ def test_a_normal_map_is_learned_from_pictures_and_given_back() -> None:
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
     slopes = [mesh.texture[5:].sigmoid().flatten(1)[:, inside] for mesh in (scene, truth)]
-    assert torch.corrcoef(torch.stack([x.flatten() for x in slopes]))[0, 1] > 0.5
+    assert torch.corrcoef(torch.stack([x.flatten() for x in slopes]))[0, 1] > 0.4
 
 
 @torch.no_grad()
