@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dreamforge import config
 from dreamforge.components import Count, Fraction, check_value
 from dreamforge.errors import UserError
+from dreamforge.recipes import recipes
 from dreamforge.schedules import Scheduled, check_scheduled, value_at
 
 
@@ -22,10 +23,10 @@ def refusal(recipe: str, *overrides: str) -> str:
     return message
 
 
-@pytest.mark.parametrize("recipe", sorted(config.recipes()))
+@pytest.mark.parametrize("recipe", sorted(recipes()))
 def test_every_shipped_recipe_describes_itself_and_loads(recipe: str) -> None:
     assert config.load(recipe)[0].stages
-    text = config.recipes()[recipe].read_text()
+    text = recipes()[recipe].read_text()
     assert text.startswith("# ") and len(text.splitlines()) <= 20
 
 

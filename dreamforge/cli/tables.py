@@ -29,7 +29,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _recipes() -> list[tuple[str, str]]:
-    from dreamforge.config import recipes
+    from dreamforge.recipes import recipes
 
     return [(name, path.read_text().partition("\n")[0].lstrip("# ")) for name, path in recipes().items()]
 

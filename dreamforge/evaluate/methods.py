@@ -34,6 +34,7 @@ from dreamforge.evaluate import figures
 from dreamforge.evaluate.judge import Judge, truth
 from dreamforge.export import FORMATS
 from dreamforge.pictures import MARGIN
+from dreamforge.recipes import recipes
 from dreamforge.rendering.background import composite
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.runs import Run
@@ -293,7 +294,7 @@ def methods_of(names: str | None) -> list[str]:
     """Recipes named in a text with commas, or .yaml files; by default those that are called as an objective is."""
     from dreamforge.components import table
 
-    known = configuration.recipes()
+    known = recipes()
     if names is None:
         return [name for name in table("objectives") if name in known]
     chosen = [name.strip() for name in names.split(",")]

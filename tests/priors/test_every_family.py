@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("diffusers")
 
-from dreamforge import config, pipeline
+from dreamforge import building, config, pipeline
 from dreamforge.console import Console
 from dreamforge.errors import UserError
 from dreamforge.objectives import OBJECTIVES
@@ -47,6 +47,6 @@ def test_two_steps_or_the_documented_refusal(
             pipeline.start("a cat", name, overrides, str(tmp_path / "run"), **settings)
         return
     run = pipeline.start("a cat", name, overrides, str(tmp_path / "run"), **settings)
-    fresh, (scene,) = pipeline.build_scene(run.config, 0, torch.device("cpu")).state_dict(), scenes
+    fresh, (scene,) = building.build_scene(run.config, 0, torch.device("cpu")).state_dict(), scenes
     moved = [value - fresh[key] for key, value in scene.state_dict().items() if value.is_floating_point()]
     assert all(change.isfinite().all() for change in moved) and max(change.abs().max() for change in moved) > 0
