@@ -124,17 +124,21 @@ class Run:
             write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write it, then delete all but the newest two."""
+        """Write it, then delete all but the newest two and the last of each stage, which shows what the stage came to."""
         header = {"stage": checkpoint.stage, "step": checkpoint.step, "counters": checkpoint.counters}
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
         name = f"stage{checkpoint.stage:02d}-step{checkpoint.step:06d}.safetensors"
         write_atomic(self.folder / "checkpoints" / name, save(tensors, {"checkpoint": json.dumps(header)}))
-        for old in self._checkpoint_files()[:-2]:
-            old.unlink()
+        files = self._checkpoint_files()
+        for old, next_one in zip(files[:-2], files[1:-1], strict=True):
+            if _stage_of(old) == _stage_of(next_one):
+                old.unlink()
 
-    def last_checkpoint(self) -> Checkpoint | None:
-        """The newest checkpoint that can be read, or None."""
+    def last_checkpoint(self, stage: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint that can be read, of all or of a stage, or None."""
         for path in reversed(self._checkpoint_files()):
+            if stage is not None and _stage_of(path) != stage:
+                continue
             try:
                 with safe_open(path, "pt") as file:
                     header = json.loads(file.metadata()["checkpoint"])
@@ -154,6 +158,10 @@ class Run:
 
     def _checkpoint_files(self) -> list[Path]:
         return sorted((self.folder / "checkpoints").glob("*.safetensors"))
+
+
+def _stage_of(checkpoint: Path) -> int:
+    return int(checkpoint.stem[len("stage") :].partition("-")[0])
 
 
 def _claim(out: Path | None, prompt: str) -> Path:

@@ -10,6 +10,7 @@ from torch import Tensor
 from dreamforge.building import build_phi, build_scene, device_of, takes
 from dreamforge.config import RunConfig
 from dreamforge.contracts import Prior, Scene
+from dreamforge.errors import UserError
 from dreamforge.optimize import Progress, make_optimizer
 from dreamforge.runs import Checkpoint, Run
 from dreamforge.scenes.particles import first
@@ -66,11 +67,21 @@ def frozen(scene: Scene) -> Scene:
 def last_scene(run: Run) -> tuple[Scene | None, int]:
     """The scene of a run's newest checkpoint, to look at, and its stage; None before the first."""
     checkpoint = run.last_checkpoint()
-    if checkpoint is None:
-        return None, 0
+    return (None, 0) if checkpoint is None else (_scene_of(run, checkpoint), checkpoint.stage)
+
+
+def scene_after(run: Run, stage: int) -> Scene:
+    """The scene that a stage of a run ended with, to look at. UserError where the stage is not finished."""
+    checkpoint = run.last_checkpoint(stage)
+    if checkpoint is None or checkpoint.step < run.config.stages[stage].steps:
+        raise UserError(f"{run.folder} has no finished stage {stage}; finish it with: dreamforge resume {run.folder}")
+    return _scene_of(run, checkpoint)
+
+
+def _scene_of(run: Run, checkpoint: Checkpoint) -> Scene:
     scene = build_scene(run.config, checkpoint.stage, device_of(run.config))
     scene.load_state_dict(_tensors(checkpoint, "scene"))
-    return first(scene).eval(), checkpoint.stage
+    return first(scene).eval()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, name: str = "optimizer") -> dict[str, Tensor]:

@@ -32,6 +32,17 @@ def add_to(commands: Any) -> None:
     methods.add_argument("--out", default="outputs/methods", metavar="DIR", help="default: outputs/methods")
     methods.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
 
+    stages = tables.add_parser(
+        "stages",
+        help="what each stage of finished runs added",
+        description="Export the scene that each stage of finished runs of one recipe ended with, and judge it as "
+        "`evaluate methods` judges files.",
+    )
+    stages.add_argument("runs", nargs="+", metavar="RUN", help="run folders, such as outputs/methods/runs/textmesh/*")
+    stages.add_argument("--prompts", default="toyworld-16", help="a file with a prompt a line (default: toyworld-16)")
+    stages.add_argument("--picture", metavar="FILE", help="write a contact sheet, a row for each stage of each run")
+    stages.set_defaults(call=_evaluate_stages)
+
     bench = commands.add_parser("bench", help="how long kernels and steps take on this machine")
     benches = tools_of(bench)
     timed = [benches.add_parser("kernels", help="each kernel by each implementation that serves it here")]
@@ -41,7 +52,7 @@ def add_to(commands: Any) -> None:
     timed[1].add_argument("--scene", help="a scene in place of the recipe's")
     for tool in timed:
         tool.add_argument("--json", metavar="FILE", help="write the figures to a file too")
-    measure.set_defaults(call=_evaluate)
+    methods.set_defaults(call=_evaluate)
     bench.set_defaults(call=_bench)
 
 
@@ -54,6 +65,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         prompts_of(arguments.prompts), methods_of(arguments.methods), arguments.seeds, budget_of(arguments.budget),
         arguments.prior, Path(arguments.out), arguments.jobs, arguments.score, arguments.overrides,
     ))  # fmt: skip
+
+
+def _evaluate_stages(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from dreamforge.evaluate.methods import prompts_of
+    from dreamforge.evaluate.stages import compare_stages
+
+    picture = Path(arguments.picture) if arguments.picture else None
+    print(compare_stages(arguments.runs, prompts_of(arguments.prompts), picture))
 
 
 def _bench(arguments: argparse.Namespace) -> None:

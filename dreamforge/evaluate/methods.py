@@ -15,7 +15,7 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import rich.console
@@ -209,21 +209,28 @@ def judges(prompts: tuple[str, ...]) -> tuple[Judge, Judge]:
 def judged(job: Job, run: Run, prompts: tuple[str, ...]) -> Result:
     """The figures of a finished run, from its .glb and its previews."""
     judge, glance = judges(prompts)
-    shown, own, lines = asset_views(run), prompts.index(job.prompt), _metrics(run)
-    truths = truth(job.prompt, judge.cameras, range(4))
-    front = judge.has_front(job.prompt)
-    real = composite(truths, torch.full((*truths.shape[:2], 3), GREY)), truths[..., 3:, :, :]
+    lines = _metrics(run)
     spent = {line["stage"]: line["evaluations"] for line in lines}  # a stage's last line has its sum
     return Result(
-        job.method, job.prompt, job.seed,
-        retrieved=int(judge.retrieve(shown.rgb).argmax()) == own,
-        views=float((judge.retrieve_each(shown.rgb).argmax(1) == own).float().mean()),
-        janus=judge.janus(shown.rgb, job.prompt) if front else None,
-        sides=judge.sides(shown.rgb, job.prompt) if front else None,
-        saturation=figures.saturation(shown.rgb, shown.alpha) / figures.saturation(*real),
-        sharpness=figures.sharpness(shown.rgb, shown.alpha) / figures.sharpness(*real),
-        seconds=lines[-1]["seconds"], evaluations=sum(spent.values()), looks=_looks(run, lines, glance, own),
+        job.method, job.prompt, job.seed, **figures_of(asset_views(run), job.prompt, judge),
+        seconds=lines[-1]["seconds"], evaluations=sum(spent.values()),
+        looks=_looks(run, lines, glance, prompts.index(job.prompt)),
     )  # fmt: skip
+
+
+def figures_of(shown: Views, prompt: str, judge: Judge) -> dict[str, Any]:
+    """What eight views of an asset are worth: the fields of `Result` from `retrieved` to `sharpness`."""
+    own, front = judge.prompts.index(prompt), judge.has_front(prompt)
+    truths = truth(prompt, judge.cameras, range(4))
+    real = composite(truths, torch.full((*truths.shape[:2], 3), GREY)), truths[..., 3:, :, :]
+    return {
+        "retrieved": int(judge.retrieve(shown.rgb).argmax()) == own,
+        "views": float((judge.retrieve_each(shown.rgb).argmax(1) == own).float().mean()),
+        "janus": judge.janus(shown.rgb, prompt) if front else None,
+        "sides": judge.sides(shown.rgb, prompt) if front else None,
+        "saturation": figures.saturation(shown.rgb, shown.alpha) / figures.saturation(*real),
+        "sharpness": figures.sharpness(shown.rgb, shown.alpha) / figures.sharpness(*real),
+    }
 
 
 def asset_views(run: Run) -> Views:

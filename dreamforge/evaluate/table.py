@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -104,10 +104,11 @@ def write(folder: Path, jobs: Sequence[Job], results: Sequence[Result], score: f
     return markdown
 
 
-def as_markdown(rows: Sequence[dict[str, float | str | None]]) -> str:
+def as_markdown(rows: Sequence[dict[str, float | str | None]], columns: Iterable[str] = COLUMNS) -> str:
     """The rows as a Markdown table; a dash where there is nothing to say."""
-    lines = ["| " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(_shown(row[name]) for name in COLUMNS) + " |" for row in rows]
+    names = list(columns)
+    lines = ["| " + " | ".join(name.replace("_", " ") for name in names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_shown(row[name]) for name in names) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
