@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ figcaption { padding: 10px 14px; color: var(--soft); font-size: .88rem }
 .strip { display: flex; gap: 14px; overflow-x: auto; padding-bottom: 8px } .strip .card { flex: 0 0 min(80%, 420px) }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 16px; overflow-x: auto; font-size: .85rem }
 summary { cursor: pointer; font-weight: 600; margin-top: 48px }
-.check summary { font-weight: 400; color: var(--soft); margin: 14px 0 } .check strong { color: var(--ink); margin-right: 8px }
+.check summary { font-weight: 400; color: var(--soft); margin: 10px 0 } .check strong { color: var(--ink); margin-right: 8px }
 """
 
 NAMES = {"mesh": "Mesh", "surface": "Surface", "splats": "Splats"}
@@ -90,7 +91,7 @@ def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
     if "seconds" in facts:
         rows["time"] = f"{facts['seconds']:.0f} s"
     if "created" in facts:
-        rows["made"] = escape(str(facts["created"]))
+        rows["made"] = escape(str(facts["created"]).replace("T", " ").replace("Z", " UTC"))
     return "<dl class=facts>" + "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in rows.items()) + "</dl>"
 
 
@@ -154,7 +155,8 @@ def _verification(exported: Exported) -> str:
             for scene, asset, psnr, iou in zip(check.scene, check.asset, check.psnr, check.iou, strict=True)
         )
         about = f"<strong>{escape(path.name)}</strong> {escape(check.summary())}"
-        checks.append(f"<details class=check{'' if checks else ' open'}><summary>{about}</summary><div class=views>{cards}</div></details>")
+        opened = "" if checks else " open"
+        checks.append(f"<details class=check{opened}><summary>{about}</summary><div class=views>{cards}</div></details>")
     return (
         "<h2>Scene and asset side by side</h2><p>Left the scene, right the file as read back from the disk.</p>"
         + "".join(checks)
@@ -167,10 +169,16 @@ def _history(folder: Path) -> str:
         return ""
     cards = "".join(
         f"<figure class=card><img loading=lazy alt='' src='preview/{escape(path.name)}'>"
-        f"<figcaption>{escape(path.stem.replace('-', ', '))}</figcaption></figure>"
+        f"<figcaption>{escape(_when(path.stem))}</figcaption></figure>"
         for path in previews
     )
     return f"<h2>How it came about</h2><div class=strip>{cards}</div>"
+
+
+def _when(name: str) -> str:
+    """"stage0-step000050" in words."""
+    found = re.fullmatch(r"stage(\d+)-step(\d+)", name)
+    return f"stage {int(found[1]) + 1}, step {int(found[2])}" if found else name
 
 
 def _configuration(folder: Path) -> str:

@@ -81,7 +81,7 @@ def test_report_is_whole_and_needs_no_network(tmp_path: Path) -> None:
     assert all(f"<strong>{name}</strong> {check.summary()}" in page for name in ("mesh.glb", "mesh.usdz"))
     assert names.count("canvas") == 1 and names.count("button") == 2  # no splats here
     assert not re.search(r"(src|href)=[\"']?https?:|import\s|fetch\(", page)
-    assert "12 s" in page and "seed: 7 # &lt;x&gt;" in page
+    assert "12 s" in page and "stage 1, step 50<" in page and "seed: 7 # &lt;x&gt;" in page
 
 
 def test_the_view_in_the_page_shows_what_the_engine_renders(tmp_path: Path) -> None:

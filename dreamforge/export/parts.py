@@ -6,7 +6,9 @@ a face it is laid out as often, and colours of vertices become texels whose bili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -27,8 +29,8 @@ NEUTRAL_TEXTURE = {"texture": np.uint8([[NEUTRAL["texture"]]])}
 class Part:
     """Triangles of one material in world coordinates: vertices `[V,3]`, faces `[F,3]`, unit normals `[V,3]`.
 
-    Either sRGB colours `[V,3]` in [0,1] or none, which is white; or uv `[V,2]`, any, v up, and pictures `[H,W,3]` uint8,
-    row 0 at v = 1, by their names in `Mesh`.
+    Either sRGB colours `[V,3]` in [0,1] or none, which is white; or uv `[V,2]`, any, v up, and pictures `[H,W,3]`
+    uint8, row 0 at v = 1, by their names in `Mesh`.
     """
 
     vertices: np.ndarray
@@ -45,6 +47,14 @@ class Part:
         for name, picture in sorted(self.pictures.items()):
             digest.update(f"{name} {picture.shape} ".encode() + picture.tobytes())
         return digest.digest()
+
+
+@contextmanager
+def no_bombs() -> Iterator[None]:
+    """Inside it, opening a picture of more than 90 million texels is an error, where Pillow would only warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def pixels(picture: Image.Image) -> np.ndarray:
@@ -145,7 +155,8 @@ def _layout(
     materials: dict[bytes, dict[str, np.ndarray]], repeats: dict[bytes, np.ndarray]
 ) -> tuple[dict[bytes, np.ndarray], dict[bytes, np.ndarray], np.ndarray]:
     """Of each material how large its picture is and where its place begins, rows first, and how large the whole is."""
-    full = {key: np.max([picture.shape[:2] for picture in pictures.values()], axis=0) for key, pictures in materials.items()}
+    shapes = {key: [picture.shape[:2] for picture in pictures.values()] for key, pictures in materials.items()}
+    full = {key: np.max(sizes, axis=0) for key, sizes in shapes.items()}
     for halvings in range(MOST_TEXELS.bit_length() + 1):
         sizes = {key: np.maximum(size >> halvings, 1) for key, size in full.items()}
         blocks = np.array([size * repeats[key] + 2 * MARGIN for key, size in sizes.items()])

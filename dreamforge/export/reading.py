@@ -14,7 +14,7 @@ from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.export.checks import checked
 from dreamforge.export.color import dimmed, linear_to_srgb
-from dreamforge.export.parts import Part, joined, pixels
+from dreamforge.export.parts import Part, joined, no_bombs, pixels
 
 
 def read(path: Path, linear: bool = False) -> Mesh:
@@ -25,7 +25,8 @@ def read(path: Path, linear: bool = False) -> Mesh:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        scene = trimesh.load_scene(path, process=False, resolver=_Beside(path))
+        with no_bombs():
+            scene = trimesh.load_scene(path, process=False, resolver=_Beside(path))
     except Exception as error:  # readers of third-party files fail in every way there is
         raise UserError(f"{path}: not a readable {path.suffix} file ({error})") from error
     nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
@@ -88,7 +89,8 @@ def _in_srgb(colors: np.ndarray, linear: bool) -> np.ndarray:
 
 
 def _pictures(material: PBRMaterial | SimpleMaterial) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A material's pictures, by their names in `Mesh` and their factors applied; and of the colour's `[3]` what is not."""
+    """A material's pictures, by their names in `Mesh`, their factors applied, and the factor `[3]` of the colour if it
+    has none."""
     if not isinstance(material, PBRMaterial):
         if material.image is not None:
             return {"texture": pixels(material.image)}, np.ones(3)

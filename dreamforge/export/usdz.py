@@ -24,7 +24,7 @@ from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.export.checks import checked
 from dreamforge.export.color import dimmed, linear_to_srgb, srgb_to_linear
-from dreamforge.export.parts import Part, joined, pixels
+from dreamforge.export.parts import Part, joined, no_bombs, pixels
 from dreamforge.pictures import encoded
 from dreamforge.runs import write_atomic
 
@@ -234,6 +234,7 @@ def _channel(value: dict[str, Any] | float, package: zipfile.ZipFile) -> np.ndar
 
 def _opened(value: dict[str, Any], package: zipfile.ZipFile) -> np.ndarray:
     try:
-        return pixels(Image.open(io.BytesIO(package.read(value["file"]))))
-    except (KeyError, OSError, Image.DecompressionBombError) as error:
+        with no_bombs():
+            return pixels(Image.open(io.BytesIO(package.read(value["file"]))))
+    except (KeyError, OSError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"its picture '{value['file'][:100]}' cannot be read ({error})") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -82,3 +84,12 @@ def scene_of(mesh: Mesh) -> SimpleNamespace:
 
 def volume(mesh: Mesh) -> float:
     return float(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A .png whose header promises a size and that holds one row of it."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(3 * width + 1))) + chunk(b"IEND", b"")

@@ -18,7 +18,7 @@ import pytest
 from dreamforge.errors import UserError
 from dreamforge.export import FORMATS, MESHES, SPLATS, gltf, load_asset
 from dreamforge.export.atlas import unwrap
-from tests.export.shapes import axes
+from tests.export.shapes import axes, png_of
 from tests.export.test_splat_formats import axes as splat_axes
 
 MOST_SECONDS, MOST_BYTES = 5.0, 300 << 20
@@ -197,6 +197,19 @@ def test_deep_and_odd_json(tmp_path: Path) -> None:
     for text in ("[" * 100_000, "{}", "[]", "null", '{"nodes": 3}', '{"meshes": [{}]}', '{"accessors": [{"count": "x"}]}'):
         path.write_text(text)
         refused(path)
+
+
+@pytest.mark.parametrize("form", ["gltf", "obj", "ply"])
+@pytest.mark.parametrize("picture", ["huge", "large", "cut off", "text"])
+def test_pictures_that_are_none_or_too_large(tmp_path: Path, form: str, picture: str) -> None:
+    """A mesh may do without its picture; it may neither take the memory that this promises nor fail in another way."""
+    path = written(tmp_path, form)
+    contents = {"huge": png_of(60_000, 60_000), "large": png_of(12_000, 12_000), "cut off": png_of(64, 64)[:-40]}
+    next(tmp_path.glob("*.png")).write_bytes(contents.get(picture, b"no picture"))
+    try:
+        assert len(load_asset(path).faces) == 36
+    except UserError as error:
+        assert path.name in str(error) and "\n" not in str(error)
 
 
 def test_obj_that_names_what_is_not_there(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dreamforge import config
 from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.export import usd_parts, usdz
-from tests.export.shapes import axes, figure, painted_axes
+from tests.export.shapes import axes, figure, painted_axes, png_of
 
 Usd = pytest.importorskip("pxr.Usd")
 
@@ -174,6 +174,13 @@ def test_pictures_from_elsewhere_are_not_read(tmp_path: Path, file: str) -> None
     (tmp_path / "in").mkdir()
     with pytest.raises(UserError, match="is not in it"):
         usdz.load(package(tmp_path / "in" / "a.usdz", TEXTURED.replace("FILE", file)))
+
+
+def test_pictures_that_are_too_large_are_refused(tmp_path: Path) -> None:
+    layer = TEXTURED.replace("FILE", "p.png")
+    for content, words in ((png_of(12_000, 12_000), "cannot be read"), (png_of(9000, 9000), "9,000"), (b"text", "cannot be read")):
+        with pytest.raises(UserError, match=words):
+            usdz.load(package(tmp_path / "a.usdz", layer, p_png=content))
 
 
 TRIANGLE = """def Mesh "x" {
