@@ -14,6 +14,7 @@ from dreamforge.config import ExportConfig
 from dreamforge.contracts import Mesh, Scene, Splats
 from dreamforge.errors import UserError
 from dreamforge.export import gltf, load_asset, textured_mesh
+from dreamforge.export.frame import Frame
 from dreamforge.export.splats import constant_colors, covariances
 from dreamforge.saving import last_scene
 from dreamforge.runs import Run
@@ -89,7 +90,7 @@ def open_viewer(target: str, port: int = 8080) -> tuple[Viewer, Run | None]:
         return viewer, run
     asset = load_asset(path)
     viewer = Viewer(path.name, port)
-    viewer.show(asset)
+    viewer.show(Frame.around(asset).enter(asset))  # what others make may be of any size, and anywhere
     return viewer, None
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from dreamforge import config, viewing
+from dreamforge.building import build_scene, device_of
 from dreamforge.cli import main
 from dreamforge.errors import UserError
 from dreamforge.export import gltf, splat_ply
-from dreamforge.building import build_scene, device_of
+from dreamforge.export.frame import Frame
 from dreamforge.runs import Checkpoint, Run
 from dreamforge.viewing import open_viewer, watch
 from tests.export.shapes import axes
@@ -26,6 +27,7 @@ pytest.importorskip("viser")
 def test_files_are_served_to_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = {}
     splats = splat_axes(100)
+    splats.means = splats.means * 50 + 1000  # wherever it lies, and however large
     splat_ply.save(splats, tmp_path / "a.ply", "a")
     gltf.save(axes(), tmp_path / "b.glb", "b")
     viewer, run = open_viewer(str(tmp_path / "a.ply"), 8950)
@@ -38,8 +40,10 @@ def test_files_are_served_to_this_machine_alone(tmp_path: Path, monkeypatch: pyt
         viewer.size.value = 2.0
         means, covariances, colors, opacities = shown["/asset"]
         kept = splats.opacities >= 0.5
-        np.testing.assert_allclose(means, splats.means[kept], atol=1e-6)
-        traces = 4 * np.square(splats.scales[kept]).sum(1)
+        inside = Frame.around(splats).enter(splats)
+        assert 0.7 < np.linalg.norm(means, axis=1).max() < 1
+        np.testing.assert_allclose(means, inside.means[kept], atol=1e-5)
+        traces = 4 * np.square(inside.scales[kept]).sum(1)
         np.testing.assert_allclose(np.trace(covariances, axis1=1, axis2=2), traces, rtol=1e-4)
         assert colors.dtype == np.uint8 and opacities.shape == (kept.sum(), 1)
         viewer.show(gltf.load(tmp_path / "b.glb"))

@@ -18,6 +18,7 @@ from dreamforge.contracts import Mesh
 from dreamforge.export.checks import beside, checked
 from dreamforge.export.color import srgb_to_linear
 from dreamforge.export.gltf_check import check
+from dreamforge.export.parts import NEUTRAL
 from dreamforge.export.reading import read
 from dreamforge.export.tangents import tangents
 from dreamforge.pictures import encoded
@@ -131,5 +132,8 @@ def _add_material(tree: dict[str, Any], mesh: Mesh, name: str, image: str) -> li
 def load(path: Path) -> Mesh:
     """Read any .glb or .gltf: its parts as one mesh in world coordinates. UserError where there is no triangle in it,
     or where the file is no sound glTF."""
-    check(path)
-    return read(path, linear=True)
+    lit = check(path)
+    mesh = read(path, linear=True, lit=lit)
+    if lit and not mesh.lit:
+        mesh.metallic_roughness = NEUTRAL["metallic_roughness"]
+    return mesh

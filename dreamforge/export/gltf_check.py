@@ -21,8 +21,9 @@ READABLE = {
 }  # fmt: skip
 
 
-def check(path: Path) -> None:
-    """UserError, in one line, for a .glb or .gltf that must not be read, or cannot."""
+def check(path: Path) -> bool:
+    """Whether viewers are to light any of its materials. UserError, in one line, for a .glb or .gltf that must not be
+    read, or cannot."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -30,6 +31,7 @@ def check(path: Path) -> None:
         _check_extensions(tree)
         _check_buffers(tree, binary, path)
         _check_nodes(tree, _elements(tree))
+        return any("KHR_materials_unlit" not in material.get("extensions", {}) for material in tree.get("materials", []))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error, RecursionError) as error:

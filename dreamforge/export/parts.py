@@ -21,8 +21,10 @@ from dreamforge.errors import UserError
 MARGIN = 2  # texels around a picture, the same as on its other side
 MOST_TEXELS = 8192  # along a side of the texture; pictures are halved until they fit
 SLACK = 1e-4  # by which uv may leave [0,1] through rounding
-NEUTRAL = {"texture": (255, 255, 255), "metallic_roughness": (0, 255, 0), "normal_map": (128, 128, 255)}
-NEUTRAL_TEXTURE = {"texture": np.uint8([[NEUTRAL["texture"]]])}
+NEUTRAL = {
+    "texture": np.uint8([[[255, 255, 255]]]), "metallic_roughness": np.uint8([[[0, 255, 0]]]),
+    "normal_map": np.uint8([[[128, 128, 255]]]),
+}  # fmt: skip
 
 
 @dataclass
@@ -132,11 +134,11 @@ def _paint(mesh: Mesh, parts: Sequence[Part]) -> None:
         repeats[key] = np.maximum(repeats[key], most.clip(max=MOST_TEXELS).astype(int))
     if len(materials) == 1 and (repeats[keys[0]] == 1).all():
         mesh.uv = np.concatenate([part.uv for part in parts]).clip(0, 1).astype(np.float32)
-        vars(mesh).update(NEUTRAL_TEXTURE | materials[keys[0]])
+        vars(mesh).update({"texture": NEUTRAL["texture"]} | materials[keys[0]])
         return
     sizes, places, extent = _layout(materials, repeats)
     for name in sorted({"texture"}.union(*materials.values())):
-        canvas = np.full((*extent, 3), NEUTRAL[name], np.uint8)
+        canvas = np.tile(NEUTRAL[name], (*extent, 1))
         for key, pictures in materials.items():
             if name in pictures:
                 tiled = _tiled(pictures[name], sizes[key], repeats[key])

@@ -14,11 +14,12 @@ from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.export.checks import checked
 from dreamforge.export.color import dimmed, linear_to_srgb
-from dreamforge.export.parts import Part, joined, no_bombs, pixels
+from dreamforge.export.parts import NEUTRAL, Part, joined, no_bombs, pixels
 
 
-def read(path: Path, linear: bool = False) -> Mesh:
-    """A mesh file with its texture, or its vertex colours in [0,1]; linear: whether those are, in the file.
+def read(path: Path, linear: bool = False, lit: bool = False) -> Mesh:
+    """A mesh file with its texture, or its vertex colours in [0,1]. linear: whether those are, in the file; lit: whether
+    its materials are even where no texture says how.
 
     UserError, naming the file, where it cannot be read or has no triangles.
     """
@@ -33,7 +34,7 @@ def read(path: Path, linear: bool = False) -> Mesh:
     if not nodes:
         raise UserError(f"{path}: there is no triangle in it")
     try:
-        mesh = joined([_part(scene, node, linear) for node in nodes])
+        mesh = joined([_part(scene, node, linear, lit) for node in nodes])
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return checked(mesh, path)
@@ -55,7 +56,7 @@ def _has_faces(scene: trimesh.Scene, node: str) -> bool:
     return isinstance(part, trimesh.Trimesh) and len(part.faces) > 0
 
 
-def _part(scene: trimesh.Scene, node: str, linear: bool) -> Part:
+def _part(scene: trimesh.Scene, node: str, linear: bool, lit: bool) -> Part:
     """A part in world coordinates, its normals and colours as the file has them (trimesh forgets both on its way)."""
     transform, name = scene.graph[node]
     shape = scene.geometry[name]
@@ -66,7 +67,7 @@ def _part(scene: trimesh.Scene, node: str, linear: bool) -> Part:
     part = Part(np.asarray(placed.vertices), np.asarray(placed.faces), normals)
     visual = shape.visual
     if visual.kind == "texture":
-        part.pictures, factor = _pictures(visual.material)
+        part.pictures, factor = _pictures(visual.material, lit)
         colors = getattr(visual, "vertex_attributes", {}).get("color")
         if part.pictures and visual.uv is not None:
             part.uv = np.asarray(visual.uv, np.float64)
@@ -88,7 +89,7 @@ def _in_srgb(colors: np.ndarray, linear: bool) -> np.ndarray:
     return linear_to_srgb(colors) if linear else colors
 
 
-def _pictures(material: PBRMaterial | SimpleMaterial) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _pictures(material: PBRMaterial | SimpleMaterial, lit: bool) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """A material's pictures, by their names in `Mesh`, their factors applied, and the factor `[3]` of the colour if it
     has none."""
     if not isinstance(material, PBRMaterial):
@@ -98,15 +99,15 @@ def _pictures(material: PBRMaterial | SimpleMaterial) -> tuple[dict[str, np.ndar
     found, factor = {}, np.ones(3)
     if material.baseColorFactor is not None:
         factor = np.asarray(material.baseColorFactor[:3], np.float64) / 255
+    shares = [1.0 if share is None else share for share in (1, material.roughnessFactor, material.metallicFactor)]
     if material.metallicRoughnessTexture is not None:
-        picture = pixels(material.metallicRoughnessTexture).copy()
-        for channel, share in ((1, material.roughnessFactor), (2, material.metallicFactor)):
-            picture[..., channel] = np.round(picture[..., channel] * (1.0 if share is None else share))
-        found["metallic_roughness"] = picture
+        picture = pixels(material.metallicRoughnessTexture)
+        found["metallic_roughness"] = np.round(picture * shares).clip(0, 255).astype(np.uint8)
+    elif lit and material.baseColorTexture is not None:
+        found["metallic_roughness"] = np.uint8([[np.round(np.clip([0, *shares[1:]], 0, 1) * np.float64(255))]])
     if material.normalTexture is not None:
         found["normal_map"] = pixels(material.normalTexture)
     if found or material.baseColorTexture is not None:
-        white = np.full((1, 1, 3), 255, np.uint8)
-        picture = white if material.baseColorTexture is None else pixels(material.baseColorTexture)
+        picture = NEUTRAL["texture"] if material.baseColorTexture is None else pixels(material.baseColorTexture)
         return {"texture": dimmed(picture, factor), **found}, np.ones(3)
     return found, factor

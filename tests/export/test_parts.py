@@ -135,3 +135,22 @@ def test_files_of_other_programs_go_through_unchanged(tmp_path: Path, form: str)
     again = load_asset(tmp_path / f"ours.{form}")
     np.testing.assert_allclose(again.vertices[again.faces], corners, atol=1e-6)
     assert compare(showing(again), eight_sides(showing(mesh))).mean_psnr > 45
+
+
+def test_materials_of_other_programs_stay_lit_or_unlit(tmp_path: Path) -> None:
+    """By constants, which have no picture; a colour's factor multiplies light, not sRGB."""
+    box = trimesh.creation.box()
+    grey = Image.fromarray(np.full((4, 4, 3), 188, np.uint8))  # half the light
+    material = PBRMaterial(baseColorTexture=grey, baseColorFactor=[128, 255, 255, 255], roughnessFactor=0.4, metallicFactor=0.8)
+    box.visual = TextureVisuals(uv=box.vertices[:, :2] + 0.5, material=material)
+    box.export(tmp_path / "lit.glb")
+    mesh = load_asset(tmp_path / "lit.glb")
+    assert mesh.metallic_roughness.tolist() == [[[0, 102, 204]]]
+    assert (mesh.texture == [138, 188, 188]).all()
+    MESHES["glb"].save(replace(mesh, metallic_roughness=None), tmp_path / "unlit.glb", "unlit")
+    assert not load_asset(tmp_path / "unlit.glb").lit
+    MESHES["glb"].save(mesh, tmp_path / "again.glb", "lit")
+    assert (load_asset(tmp_path / "again.glb").metallic_roughness == mesh.metallic_roughness).all()
+    box.visual = trimesh.visual.ColorVisuals(box, vertex_colors=np.tile([200, 30, 60, 255], (8, 1)))
+    box.export(tmp_path / "colors.glb")
+    assert load_asset(tmp_path / "colors.glb").uv is None
