@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,6 +17,8 @@ from dreamforge.export.checks import checked
 from dreamforge.export.color import dimmed, linear_to_srgb
 from dreamforge.export.parts import NEUTRAL, Part, joined, no_bombs, pixels
 
+logging.getLogger("trimesh").addHandler(logging.NullHandler())  # it would print tracebacks of what it goes on without
+
 
 def read(path: Path, linear: bool = False, lit: bool = False) -> Mesh:
     """A mesh file with its texture, or its vertex colours in [0,1]. linear: whether those are, in the file; lit: whether
@@ -28,16 +31,14 @@ def read(path: Path, linear: bool = False, lit: bool = False) -> Mesh:
     try:
         with no_bombs():
             scene = trimesh.load_scene(path, process=False, resolver=_Beside(path))
-    except Exception as error:  # readers of third-party files fail in every way there is
-        raise UserError(f"{path}: not a readable {path.suffix} file ({error})") from error
-    nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
-    if not nodes:
-        raise UserError(f"{path}: there is no triangle in it")
-    try:
-        mesh = joined([_part(scene, node, linear, lit) for node in nodes])
+            nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
+            if not nodes:
+                raise UserError("there is no triangle in it")
+            return checked(joined([_part(scene, node, linear, lit) for node in nodes]), path)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    return checked(mesh, path)
+        raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    except Exception as error:  # readers of third-party files fail in every way there is, and what they read is odd
+        raise UserError(f"{path}: not a readable {path.suffix} file ({' '.join(str(error).split())})") from error
 
 
 class _Beside(FilePathResolver):
@@ -60,6 +61,8 @@ def _part(scene: trimesh.Scene, node: str, linear: bool, lit: bool) -> Part:
     """A part in world coordinates, its normals and colours as the file has them (trimesh forgets both on its way)."""
     transform, name = scene.graph[node]
     shape = scene.geometry[name]
+    if shape.faces.min() < 0 or shape.faces.max() >= len(shape.vertices):
+        raise UserError("a triangle names a vertex that there is not")
     normals = shape.vertex_normals @ np.linalg.inv(transform[:3, :3])
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     placed = shape.copy()

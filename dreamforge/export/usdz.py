@@ -160,6 +160,8 @@ def load(path: Path) -> Mesh:
         raise UserError(f"{path}: not a readable .usdz file ({error})") from error
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:  # of values that no sound file has
+        raise UserError(f"{path}: not a sound .usdz file ({error})") from error
 
 
 def _check(package: zipfile.ZipFile, size: int) -> None:

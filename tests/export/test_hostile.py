@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import resource
 import struct
 import time
@@ -225,3 +226,22 @@ def test_obj_that_names_what_is_not_there(tmp_path: Path) -> None:
     assert load_asset(path).texture is None
     os.mkfifo(folder / "pipe.obj")
     refused(folder / "pipe.obj")
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"usdz"}))
+def test_any_byte_may_be_any_other(tmp_path: Path, form: str) -> None:
+    """Sound files with bytes changed here and there, often in their heads: they are read or refused in one line."""
+    path, refusals = written(tmp_path, form), 0
+    content = path.read_bytes()
+    for seed in range(100):
+        draw = random.Random(seed)
+        changed = bytearray(content)
+        for _ in range(draw.choice((1, 2, 8, 40))):
+            changed[draw.randrange(min(len(changed), draw.choice((200, 10**9))))] = draw.randrange(256)
+        path.write_bytes(changed)
+        try:
+            load_asset(path)
+        except UserError as error:
+            refusals += 1
+            assert path.name in str(error) and "\n" not in str(error)
+    assert refusals or form == "splat"  # a format of numbers alone, nearly all of which are sound
