@@ -31,7 +31,7 @@ def read(path: Path, linear: bool = False, lit: bool = False) -> Mesh:
     try:
         with no_bombs():
             scene = trimesh.load_scene(path, process=False, resolver=_Beside(path))
-            nodes = [node for node in scene.graph.nodes_geometry if _has_faces(scene, node)]
+            nodes = [node for node in _nodes(scene) if _has_faces(scene, node)]
             if not nodes:
                 raise UserError("there is no triangle in it")
             return checked(joined([_part(scene, node, linear, lit) for node in nodes]), path)
@@ -50,6 +50,12 @@ class _Beside(FilePathResolver):
         if place is None or root not in place.parents:
             raise FileNotFoundError(f"'{name[:100]}' is not beside it")
         return place.read_bytes()
+
+
+def _nodes(scene: trimesh.Scene) -> list[str]:
+    """The nodes that show something, in the order of what they show in the file (trimesh has them in that of its walk)."""
+    order = {name: index for index, name in enumerate(scene.geometry)}
+    return sorted(scene.graph.nodes_geometry, key=lambda node: (order[scene.graph[node][1]], node))
 
 
 def _has_faces(scene: trimesh.Scene, node: str) -> bool:

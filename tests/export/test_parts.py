@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from dreamforge.cameras import orbit
 from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.export import MESHES, load_asset
 from dreamforge.export.parts import Part, joined
 from dreamforge.export.verify import compare, eight_sides
+from tests.export.node import node
 from tests.export.shapes import showing
 
 
@@ -154,3 +155,47 @@ def test_materials_of_other_programs_stay_lit_or_unlit(tmp_path: Path) -> None:
     box.visual = trimesh.visual.ColorVisuals(box, vertex_colors=np.tile([200, 30, 60, 255], (8, 1)))
     box.export(tmp_path / "colors.glb")
     assert load_asset(tmp_path / "colors.glb").uv is None
+
+
+def test_three_writes_what_we_read(tmp_path: Path) -> None:
+    """A scene of nested, turned, stretched and mirrored parts of plain colours, one of them coloured by vertices."""
+    program = """
+        import * as THREE from "PACKAGE/build/three.module.js";
+        import {GLTFExporter} from "PACKAGE/examples/jsm/exporters/GLTFExporter.js";
+        import fs from "fs";
+        globalThis.FileReader = class {
+            readAsArrayBuffer(blob) { blob.arrayBuffer().then(bytes => { this.result = bytes; this.onloadend(); }); }
+        };
+        const paint = (r, g, b) => new THREE.MeshStandardMaterial({color: new THREE.Color().setRGB(r, g, b, THREE.SRGBColorSpace)});
+        const box = new THREE.Mesh(new THREE.BoxGeometry(1, 2, 3), paint(0.8, 0.2, 0.4));
+        const ball = new THREE.Mesh(new THREE.SphereGeometry(0.5, 8, 6), paint(0.1, 0.6, 0.9));
+        const piece = new THREE.BufferGeometry();
+        piece.setAttribute("position", new THREE.Float32BufferAttribute([0, 0, 0, 1, 0, 0, 0, 1, 0], 3));
+        piece.setAttribute("color", new THREE.Float32BufferAttribute([1, 0, 0, 0, 1, 0, 0, 0, 0.5], 3));
+        const face = new THREE.Mesh(piece, new THREE.MeshBasicMaterial({vertexColors: true}));
+        const group = new THREE.Group();
+        group.add(box, ball, face);
+        box.position.set(2, 0, 0); box.rotation.set(0.3, 0.5, 0.7);
+        ball.position.set(0, 3, 0); ball.scale.set(-1, 2, 1);
+        group.position.set(0, 0, 5); group.rotation.y = Math.PI / 2;
+        const scene = new THREE.Scene(); scene.add(group); scene.updateMatrixWorld(true);
+        const places = [];
+        for (const mesh of [box, ball, face]) for (let i = 0; i < mesh.geometry.attributes.position.count; i++)
+            places.push(new THREE.Vector3().fromBufferAttribute(mesh.geometry.attributes.position, i).applyMatrix4(mesh.matrixWorld).toArray());
+        const file = await new GLTFExporter().parseAsync(scene, {binary: true});
+        fs.writeFileSync(process.argv[1], Buffer.from(file));
+        console.log(JSON.stringify(places));
+    """
+    places = np.array(json.loads(node(program, "three", tmp_path / "theirs.glb")))
+    mesh = load_asset(tmp_path / "theirs.glb")
+    np.testing.assert_allclose(mesh.vertices, places, atol=1e-6)
+    np.testing.assert_allclose(mesh.colors[:24], np.tile([0.8, 0.2, 0.4], (24, 1)), atol=2 / 255)
+    np.testing.assert_allclose(mesh.colors[24:-3], np.tile([0.1, 0.6, 0.9], (len(places) - 27, 1)), atol=8 / 255)
+    np.testing.assert_allclose(mesh.colors[-3:], [[1, 0, 0], [0, 1, 0], [0, 0, 0.7354]], atol=0.004)
+    corner = mesh.vertices[mesh.faces]
+    facing = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    assert ((facing * mesh.normals[mesh.faces].sum(1)).sum(1) > -1e-9).all()  # outward, the mirrored ball's too
+    MESHES["glb"].save(mesh, tmp_path / "ours.glb", "again")
+    again = load_asset(tmp_path / "ours.glb")
+    assert (again.vertices[again.faces] == corner).all()
+    assert compare(showing(again), eight_sides(showing(mesh))).mean_psnr > 60
