@@ -6,12 +6,14 @@ A component's keyword-only parameters are its options: their annotations are che
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Annotated, Any, Literal
 
 from omegaconf import MISSING, OmegaConf
@@ -61,7 +63,7 @@ def entries(kind: str) -> dict[str, Any]:
     """Every table entry of a kind by name: this package's own and those of installed plugins."""
     place = KINDS[kind]
     found = dict(getattr(importlib.import_module(place.module), place.table))
-    for point in entry_points(group=f"dreamforge.{kind}"):
+    for point in plugins(tuple(sys.path)).select(group=f"dreamforge.{kind}"):
         if point.name in found:
             raise UserError(f"plugin {point.value} names its {kind} '{point.name}', which is taken; rename it")
         try:
@@ -69,6 +71,12 @@ def entries(kind: str) -> dict[str, Any]:
         except Exception as error:
             raise UserError(f"plugin {point.value} ({kind} '{point.name}') does not load: {error}") from error
     return found
+
+
+@functools.cache
+def plugins(path: tuple[str, ...]) -> EntryPoints:
+    """The entry points of what is installed on `path`. Looked up once: it takes milliseconds, and a run asks often."""
+    return entry_points()
 
 
 def table(kind: str) -> dict[str, Callable[..., Any]]:

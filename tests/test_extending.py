@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dreamforge import components
 from dreamforge.components import entries
 from dreamforge.errors import UserError
 from dreamforge.objectives.sds import sds
@@ -95,5 +96,6 @@ def test_a_plugin_that_takes_a_name_or_does_not_load_is_said_so(installed: Path,
     points = next(installed.glob("*.dist-info")) / "entry_points.txt"
     for line, words in (("sds = dreamforge_pull:METHOD", "'sds', which is taken"), ("x = nowhere:x", "does not load")):
         points.write_text(f"[dreamforge.objectives]\n{line}\n")
+        components.plugins.cache_clear()
         with pytest.raises(UserError, match=words):
             entries("objectives")
