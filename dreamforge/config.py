@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dreamforge.components import Count, Fraction, Range, check_value, find, options_of
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.objectives.clipping import check_clips
-from dreamforge.recipes import is_schedule, merge, parse_override, recipe_layers
+from dreamforge.recipes import is_schedule, laid, parse_override
 from dreamforge.rendering.background import check_background
 from dreamforge.schedules import Scheduled
 
@@ -124,11 +124,7 @@ def load(recipe: str, overrides: Sequence[str] = (), **settings: Any) -> tuple[R
     Also returns where each leaf came from: path -> recipe name or "command line"; absent means the default.
     Raises UserError with one line for anything wrong in it.
     """
-    origins: dict[str, str] = {}
-    tree: dict[str, Any] = {}
-    given = [settings, *map(parse_override, overrides)]
-    for source, layer in [*recipe_layers(recipe), *[("command line", layer) for layer in given]]:
-        tree = merge(tree, layer, source, origins, "")
+    tree, origins = laid(recipe, [("command line", layer) for layer in (settings, *map(parse_override, overrides))])
     try:
         tree = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)  # ${prior.folder} and the like
     except OmegaConfBaseException as error:

@@ -1,12 +1,14 @@
 """Recipes as files: a small YAML file each, inheriting another one by `base: NAME`, and laid over one another.
 
-Mappings merge key by key, lists of stages element by element. What the result means is `dreamforge.config`'s.
+Mappings merge key by key, lists of stages element by element. What stands under `published` is laid over a recipe for
+priors that are real checkpoints: the settings that a method was published with. What the result means is
+`dreamforge.config`'s.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +22,48 @@ COMPONENT_KEYS = {"prior", "second_prior", "scene", "objective", "cameras", "tim
 """The keys whose values name a component, as text or as {name: …, option: value}."""
 
 
+EMBEDDED = {"toyworld", "empirical", "analytic", "ember", "ember-mv"}
+"""The priors that recipes are set for by themselves; with others `published` applies."""
+PUBLISHED = ", published"
+
+Layer = tuple[str, dict[str, Any]]
+"""Where settings come from, and the settings."""
+
+
 def recipes() -> dict[str, Path]:
     """The recipes that ship with the package, by name."""
     return {path.stem: path for path in sorted((Path(__file__).parent / "configs").glob("*.yaml"))}
 
 
-def recipe_layers(recipe: str) -> list[tuple[str, dict[str, Any]]]:
-    """The recipe's chain of bases, the most basic first, then the recipe itself."""
-    layers: list[tuple[str, dict[str, Any]]] = []
+def laid(recipe: str, given: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A recipe with what is given laid over it, as a plain tree, and where each leaf came from."""
+    layers = _recipe_layers(recipe)
+    tree, origins = _merged([*(layer for layer in layers if not layer[0].endswith(PUBLISHED)), *given])
+    if tree.get("prior", {}).get("name", "toyworld") in EMBEDDED:
+        return tree, origins
+    return _merged([*layers, *given])
+
+
+def _merged(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    tree: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for source, layer in layers:
+        tree = merge(tree, layer, source, origins, "")
+    return tree, origins
+
+
+def _recipe_layers(recipe: str) -> list[Layer]:
+    """The recipe's chain of bases, the most basic first, then the recipe itself; after each what it has as published."""
+    layers: list[Layer] = []
     path = _find_recipe(recipe, None)
     while path is not None:
         if any(source == path.stem for source, _ in layers):
             raise UserError(f"{path}: recipes inherit in a circle")
         layer = _read(path)
-        base = layer.pop("base", None)
-        layers.insert(0, (path.stem, layer))
+        base, published = layer.pop("base", None), layer.pop("published", {})
+        if not isinstance(published, dict):
+            raise UserError(f"{path}: published is a mapping of keys to values, as the recipe itself")
+        layers[:0] = [(path.stem, layer), (path.stem + PUBLISHED, published)]
         path = _find_recipe(str(base), path) if base is not None else None
     return layers
 

@@ -30,6 +30,63 @@ def test_every_shipped_recipe_describes_itself_and_loads(recipe: str) -> None:
     assert text.startswith("# ") and len(text.splitlines()) <= 20
 
 
+REAL = ["prior=diffusers", "prior.model=FOLDER"]
+PUBLISHED = [  # METHODS.md, section 3 and appendix C.3: recipe, key of the first stage's objective, value
+    ("sds", "guidance", 100), ("vsd", "guidance", 7.5), ("esd", "entropy", 0.5), ("asd", "shift", 0.1),
+    ("cds", "guidance", {0: 101, 1: 51}), ("ism", "guidance", 7.5), ("tsm", "mu_frac", 0.954), ("nfsd", "guidance", 7.5),
+    ("bsd", "guidance", 15), ("sdi", "inversion_guidance", -7.5), ("mvdream", "guidance", 50), ("mvdream", "rescale", 0.5),
+    ("imagedream", "guidance", 5), ("hifa", "guidance", 100), ("hifa", "scale", 0.05), ("rfds", "guidance", 100),
+    ("cfd", "guidance", 71), ("sim", "guidance", 8.5), ("dreamdpo", "guidance", 7.5), ("ipsds", "guidance", 100),
+    ("anchords", "guidance", 101), ("reward_sds", "draws", 7), ("reward_sds", "steps", 15), ("reward_vsd", "guidance", 7.5),
+    ("csd", "negative", {0: 0, 0.5: 1}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, config.RunConfig]:
+    """Every recipe as it is with a real checkpoint."""
+    return {name: config.load(name, REAL)[0] for name in recipes() if name != "empirical"}
+
+
+@pytest.mark.parametrize(("recipe", "key", "value"), PUBLISHED)
+def test_real_checkpoints_get_the_published_settings(
+    recipe: str, key: str, value: object, real: dict[str, config.RunConfig]
+) -> None:
+    """Catches a base's settings laid over the method's own."""
+    stage = real[recipe].stages[0]
+    assert stage.objective.options[key] == value and stage.objective.name == recipe
+    assert (stage.steps, stage.size) == (2000, 128)
+
+
+def test_embedded_priors_do_not_get_them_whichever_way_the_prior_is_named(real: dict[str, config.RunConfig]) -> None:
+    assert config.load("ism", ["prior.model=FOLDER"], prior="diffusers")[0] == real["ism"]
+    plain = config.load("ism")[0].stages
+    assert (plain[0].steps, plain[0].objective.options["guidance"]) == (250, 1)
+    for prior in ("toyworld", "ember"):
+        assert config.load("ism", prior=prior)[0].stages == plain
+
+
+def test_published_stages_keep_to_their_method_and_no_guidance_is_left_out(real: dict[str, config.RunConfig]) -> None:
+    """Recipes that leave the detail to SDS on exact scores do not on a checkpoint; guidance 1 is for those alone."""
+    for recipe, loaded in real.items():
+        for stage in loaded.stages:
+            assert stage.objective.options.get("guidance") != 1 or stage.objective.name == "sds_bridge", recipe
+    for recipe in ("ism", "csd", "cds", "tsm", "csm", "sdi", "nfsd", "invariant", "anchords", "dreamdpo"):
+        assert {stage.objective.name for stage in real[recipe].stages} == {recipe}
+
+
+def test_what_is_given_wins_over_what_is_published_and_its_origin_is_told(tmp_path: Path) -> None:
+    loaded, origins = config.load("ism", [*REAL, "stages.0.objective.guidance=3"])
+    assert loaded.stages[0].objective.options["guidance"] == 3 and loaded.stages[1].objective.options["guidance"] == 7.5
+    assert origins["stages.0.objective.guidance"] == "command line"
+    assert origins["stages.0.timesteps.high"] == "ism, published" and origins["stages.0.steps"] == "splats, published"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: ism\nprior: {name: diffusers, model: x}\nstages: [{objective: {guidance: 4}}]\n")
+    assert config.load(str(mine))[0].stages[0].objective.options["guidance"] == 4
+    mine.write_text("base: ism\npublished: 3\n")
+    assert "published is a mapping" in refusal(str(mine))
+
+
 def test_values_can_refer_to_others() -> None:
     assert config.load("empirical", ["prior.folder=x"])[0].stages[1].cameras.options["folder"] == "x"
 

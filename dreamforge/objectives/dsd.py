@@ -28,15 +28,20 @@ def dsd(
     for it is the score of the renders, where they train one on each fine-tuning (and all of it on normal maps too).
     Two evaluations of each prior a view, two of phi, and phi's training.
     """
-    lows, highs = ([value_at(bound, progress) for bound in pair] for pair in ((concept_low, reference_low), (concept_high, reference_high)))
-    if highs[1] > lows[0]:
-        raise UserError(f"dsd: reference_high {highs[1]:g} is above concept_low {lows[0]:g}; the ranges must not meet")
+    bounds = concept_low, concept_high, reference_low, reference_high
+    coarse_low, coarse_high, fine_low, fine_high = (value_at(bound, progress) for bound in bounds)
+    if fine_high > coarse_low:
+        raise UserError(f"dsd: reference_high {fine_high:g} is above concept_low {coarse_low:g}; the ranges must not meet")
+    asked = (
+        (prior, prompt, concept, coarse_low, coarse_high),
+        (second.prior, second.prompt, reference, fine_low, fine_high),
+    )
     grad = torch.zeros_like(z)
-    asked = ((prior, prompt, concept), (second.prior, second.prompt, reference))
-    for (teacher, told, share), low, high in zip(asked, lows, highs, strict=True):
+    for teacher, told, share, low, high in asked:
         draws = torch.rand(len(z), generator=generator).to(t.device, non_blocking=True)
         level = teacher.noise.timestep(low + (high - low) * draws)
         z_t = teacher.noise.add(z, eps, level)
         [learned] = phi.predict(z_t, level, [phi.free])
-        grad = grad + share * teacher.noise.weight(weight, level, z) * (guided(teacher, z_t, level, told, guidance) - learned)
+        residual = guided(teacher, z_t, level, told, guidance) - learned
+        grad = grad + share * teacher.noise.weight(weight, level, z) * residual
     return Distilled(grad=grad)

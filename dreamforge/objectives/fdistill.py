@@ -43,8 +43,8 @@ def ratio(noise: NoiseProcess, t: Tensor, eps: Tensor, prior_eps: Tensor, learne
 
 def fdistill(
     z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions,
-    *, guidance: float = 7.5, divergence: Literal[tuple(DIVERGENCES)] = "jensen_shannon", weight: Weight = "sigma2",  # type: ignore[valid-type]
-    keep: Fraction = 0.0, phi: Phi,
+    *, guidance: float = 7.5, divergence: Literal[tuple(DIVERGENCES)] = "jensen_shannon",  # type: ignore[valid-type]
+    weight: Weight = "sigma2", keep: Fraction = 0.0, phi: Phi,
 ) -> Distilled:
     """f-distill (arXiv 2502.15681), the weighting: g = w(t) h(r) / mean(h) (eps_hat - eps_phi), r = p / q in [0.1, 20].
 

@@ -20,9 +20,9 @@ def ism(
     """ISM (LucidDreamer, arXiv 2311.11284): g = c sigma_bar_t (eps_hat(z_t; y, t) - eps_0(z_t-; t-)).
 
     z_t- is the DDIM inversion of z under the empty prompt and z_t one more step of it, `interval` (a fraction of T)
-    further: the subtracted prediction eps_0 is the one that made that step. Guidance is against the negative prompt. No noise is drawn, so eps is not used; the authors' code
-    starts from z with a trace of noise (sigma = 0.029) and we from z itself. c: `scale`. Three evaluations a view and
-    one for each `stride` up to t-, in sequence.
+    further: the subtracted prediction eps_0 is the one that made that step. Guidance is against the negative prompt. No
+    noise is drawn, so eps is not used; the authors' code starts from z with a trace of noise (sigma = 0.029) and we from
+    z itself. c: `scale`. Three evaluations a view and one for each `stride` up to t-, in sequence.
     """
     before = less_noisy(prior.noise, t, value_at(interval, progress))
     predict = unconditional(prior, prompt)

@@ -62,7 +62,8 @@ def weighted(
 def reward_sds(
     z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions,
     *, guidance: float = 100.0, draws: Count = 7, strategy: Strategy = "min-max", steps: Count = 15,
-    preview_guidance: float = 7.5, duration: Fraction = 0.7, weight: Weight = "sigma2", reward: Score, progress: float, generator: Generator,
+    preview_guidance: float = 7.5, duration: Fraction = 0.7, weight: Weight = "sigma2",
+    reward: Score, progress: float, generator: Generator,
 ) -> Distilled:
     """RewardSDS (arXiv 2503.09601): g = sum_i k_i g_i, SDS of several draws of noise, weighted by their reward.
 

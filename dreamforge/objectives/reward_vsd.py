@@ -17,7 +17,8 @@ from dreamforge.priors.guidance import guided
 def reward_vsd(
     z: Tensor, t: Tensor, eps: Tensor, prior: Prior, prompt: PromptConditions,
     *, guidance: float = 7.5, draws: Count = 4, strategy: Strategy = "min-max", steps: Count = 15,
-    preview_guidance: float = 7.5, duration: Fraction = 0.7, weight: Weight = "sigma2", phi: Phi, reward: Score, progress: float, generator: Generator,
+    preview_guidance: float = 7.5, duration: Fraction = 0.7, weight: Weight = "sigma2",
+    phi: Phi, reward: Score, progress: float, generator: Generator,
 ) -> Distilled:
     """RewardVSD (arXiv 2503.09601): g = sum_i k_i g_i, VSD of several draws of noise, weighted by their reward.
 
