@@ -71,6 +71,16 @@ def test_what_the_teacher_learns_are_the_newest_renders_as_the_prior_repairs_the
     assert slight.pictures[:2].mean().abs() < 0.05
 
 
+def test_only_what_was_kept_is_learned_and_the_prompt_is_what_repairs() -> None:
+    """Catches places still empty among what is drawn, and a repair under the empty prompt, which is blue here."""
+    told = {f"red, {view} view": [1.0, 0.0] for view in ("front", "back")}
+    prior = Analytic(means=[RED, [-0.5, -0.5, 0.6]], stds=[0.05, 0.05], prompts={**told, "": [0.0, 1.0]})
+    phi, shown = Bootstrapped(prior=prior, shape=(3, 8, 8), seed=0, **{**OPTIONS, "keep": 50}), []
+    phi.teacher.learn = lambda z, *_: shown.append(z) or {}
+    learn(phi, 2)
+    assert torch.allclose(torch.cat(shown).mean((2, 3)), torch.tensor(RED).expand(4, 3), atol=0.1)
+
+
 def test_the_teacher_comes_to_the_repaired_pictures_and_phi_to_the_renders() -> None:
     """Each denoises what it has seen better than the other does. Catches the two trained on each other's pictures."""
     phi = made(cycle=160, share=0.5, every=20)

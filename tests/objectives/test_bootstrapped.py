@@ -40,3 +40,10 @@ def test_t_vsd_2_with_the_teacher_as_phi_it_is_the_teachers_classifier_direction
 def test_nothing_pulls_while_the_teacher_is_tuned_and_the_prior_is_not_asked() -> None:
     prior = Network()
     assert grad(prior, answering(draw(3, 4)), None).abs().max() == 0 and not prior.asked
+
+
+def test_it_is_the_teacher_that_is_asked_and_not_the_prior() -> None:
+    prior, posed, empty, learned = Network(), *(draw(3, 4, seed=seed) for seed in (5, 6, 7))
+    found = grad(prior, answering(0 * learned, learned), answering(posed, 0 * posed, empty))
+    weight = prior.noise.weight("sigma2", T, learned)
+    assert torch.allclose(found, weight * (empty + 2 * (posed - empty) - learned), atol=1e-12) and not prior.asked

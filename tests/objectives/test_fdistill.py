@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from dreamforge.objectives.fdistill import DIVERGENCES, fdistill, log_ratio
+from dreamforge.objectives.fdistill import DIVERGENCES, fdistill, log_ratio, ratio
 from dreamforge.objectives.vsd import vsd
 from dreamforge.priors.noise import NoiseProcess
 from tests.conftest import conditions
@@ -71,6 +71,7 @@ def test_t_f_3_the_mean_is_of_the_step_unless_a_running_one_is_kept() -> None:
         eps = draw(1, 3, seed=step + 1)
         phi = answering(prior.eps(prior.noise.add(z, eps, t), t, "y") + 0.1 * draw(1, 3, seed=step + 5))
         plain = vsd(z, t, eps, prior, prompt, guidance=1, phi=phi).grad
+        phi.running = lambda value, keep: value + 1e6 * keep
         assert torch.allclose(fdistill(z, t, eps, prior, prompt, **options, phi=phi).grad, plain)
         phi.running = running
         kept = fdistill(z, t, eps, prior, prompt, **options, keep=0.9, phi=phi)
@@ -87,6 +88,13 @@ def test_t_f_4_a32_equal_ratios_are_vsd(divergence: str) -> None:
     same = prior.eps(prior.noise.add(z, eps, T), T, "y")
     found = fdistill(z, T, eps, prior, prompt, guidance=1, divergence=divergence, phi=answering(same))
     assert found.info["ratio"].item() == pytest.approx(1) and found.grad.abs().max() < 1e-12
+
+
+def test_ratios_keep_within_the_authors_limits() -> None:
+    """However far the two predictions are apart; catches limits on the logarithm alone."""
+    noise, eps, t = NoiseProcess.stable_diffusion(dtype=F64), draw(2, 3), torch.tensor([300, 300])
+    far = eps + torch.tensor([[10.0], [0.0]], dtype=F64)
+    assert ratio(noise, t, eps, far, far.flip(0)).tolist() == pytest.approx([0.1, 20])
 
 
 def test_t_f_2_the_ratio_is_that_of_two_gaussians() -> None:

@@ -56,6 +56,8 @@ def test_the_sides_of_a_camera_are_those_of_a_posed_prior_there() -> None:
     camera = orbit([30.0], 25.0, size=16)
     bank = prior.condition([PROMPT], camera, BEHIND).data
     assert bank.pictures.shape[:2] == (1, SIDES * 2) and bank.log_weights.shape == (1, SIDES * 2)
+    worded = prior.condition([f"{PROMPT}, back view"], camera, BEHIND).data
+    assert torch.equal(worded.pictures, bank.pictures) and not torch.equal(worded.log_weights, bank.log_weights)
     for side in (0, 3):
         there = knows.condition([PROMPT], orbit([30.0 + 45 * side], 25.0, size=16), BEHIND).data.pictures
         assert torch.allclose(bank.pictures[:, 2 * side : 2 * side + 2], there, atol=2e-2)

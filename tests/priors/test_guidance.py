@@ -134,3 +134,5 @@ def test_guided_asks_for_all_wordings_in_one_forward() -> None:
     answer = guided(prior, EMPTY, torch.tensor([5, 50, 500]), prompt, 7.5)
     assert prior.asked == [["y", "n", "front", "side"]]
     assert torch.allclose(answer, turned(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 7.5))
+    at_one = guided(prior, EMPTY, torch.tensor([5, 50, 500]), prompt, 1)
+    assert torch.allclose(at_one, turned(EMPTY, POSITIVE, NEGATIVES, WEIGHTS, 1))

@@ -61,7 +61,7 @@ def test_a_second_reward_is_for_agreeing_with_the_image_prompt() -> None:
     the observation. Catches the image beside the empty prompt, and a weight on the first reward."""
     x = torch.rand(3, 3, 2, 2, dtype=F64, generator=torch.Generator().manual_seed(1))
     image = torch.tensor([0.75, 0.25, 0.5], dtype=F64).view(3, 1, 1).expand(3, 4, 4)
-    world = Analytic(means=PRIOR.means.tolist(), stds=PRIOR.stds.tolist(), prompts={"y": [0.5, 0.5]}, noise=PRIOR.noise)
+    world = Analytic(means=PRIOR.means.tolist(), stds=PRIOR.stds.tolist(), prompts={"y": [0.8, 0.2]}, noise=PRIOR.noise)
     told, without = world.condition(["y"] * 3, image=image), world.condition(["y"] * 3)
     seen = world.log_likelihood(2 * x - 1, told, 1.0) - world.log_likelihood(2 * x - 1, without, 1.0)
     plain, both = (PriorReward(prior=world, visual=visual)(x, "y", image=image) for visual in (0.0, 3.0))
