@@ -40,7 +40,10 @@ def test_two_steps_or_the_documented_refusal(
     overrides = [f"prior={{name: diffusers, model: '{model}'}}", "stages.0.scene.count=100"]
     overrides += [f"stages.{index}.{text}" for index in stages for text in ("steps=2", "size=16")]
     if name == "dsd":
-        overrides.append(f"stages.1.second_prior={{name: diffusers, model: '{model}'}}")
+        phi = "stages.1.phi={name: network, camera_dropout: 1}"  # its published adapters need a UNet
+        overrides += [f"stages.1.second_prior={{name: diffusers, model: '{model}'}}", phi]
+    if name.startswith("reward"):
+        overrides += ["stages.0.objective.draws=4", "stages.0.objective.steps=2"]
     settings = {"source_prompt": "a dog", "console": Console(quiet=True)}
     if name in REFUSALS:
         with pytest.raises(UserError, match=REFUSALS[name]):
