@@ -123,6 +123,7 @@ def save_pipeline(pipe: StableDiffusionPipeline, folder: Path) -> None:
     import torch
 
     for part in (pipe.unet, pipe.vae):
+        part.register_to_config(_name_or_path="")  # of the folder it was trained in
         part.to(torch.float16)
     pipe.save_pretrained(folder, safe_serialization=True)
     for part in (pipe.unet, pipe.vae):

@@ -8,7 +8,8 @@ pytest.importorskip("transformers")
 
 from dreamforge.ember import WEIGHTS
 from dreamforge.ember.clip import ClipScorer
-from dreamforge.ember.evaluate import ground_truth, prompts, retrieval
+from dreamforge.ember.evaluate import drawn_by, ground_truth, prompts, retrieval
+from dreamforge.ember.sampling import pictures
 from dreamforge.errors import UserError
 from dreamforge.priors import PRIORS
 
@@ -24,9 +25,17 @@ def test_ember_clip_reads_every_word_it_lists() -> None:
     assert "corgi" in words and all(tokens.tokenize(word) == [f"{word}</w>"] for word in words)
 
 
-@pytest.mark.parametrize("name", ["ember", "ember-mv"])
-def test_a_prior_that_does_not_ship_yet_says_how_to_train_it(name: str) -> None:
-    if (WEIGHTS / name).is_dir():
-        pytest.skip("it ships")
+def test_ember_paints_colours_as_asked_on_things_that_ember_clip_tells_apart() -> None:
+    prior = PRIORS["ember"]()
+    assert prior.size == 64 and "corgi" in prior.words
+    colours = ("red", "green", "blue")
+    drawn = pictures(prior, [f"a {colour} {noun}" for noun in ("car", "duck") for colour in colours], steps=10)
+    middles = drawn[:, :, 24:40, 24:40].mean((2, 3))
+    assert middles.argmax(1).tolist() == [0, 1, 2] * 2
+    share = retrieval(drawn_by(prior, steps=10), ClipScorer(), prompts(16, 5, held_out=False), 0)
+    assert share > 0.25  # chance is 0.06
+
+
+def test_a_prior_that_does_not_ship_yet_says_how_to_train_it() -> None:
     with pytest.raises(UserError, match="dreamforge ember train"):
-        PRIORS[name]()
+        PRIORS["ember-mv"]()
