@@ -42,6 +42,9 @@ import torch  # noqa: E402
 
 from dreamforge.kernels.compiler import ChildCompiledCache  # noqa: E402
 
+# OpenMP, which torch has loaded anyway, before a TBB that happens to be on the system: processes hung in its unloading
+# when they ended.
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 prange = numba.prange
 
 

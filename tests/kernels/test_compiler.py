@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("numba")
+numba = pytest.importorskip("numba")
 
 SCRIPT = """
 import torch
@@ -35,3 +35,12 @@ def test_the_first_process_loads_what_its_child_compiled(tmp_path: Path) -> None
     assert hits_and_misses(tmp_path / "own", alone=True) == "0 1"
     assert hits_and_misses(tmp_path / "child") == "1 0"
     assert hits_and_misses(tmp_path / "child") == "1 0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Numba's own build has OpenMP on Linux")
+def test_threads_are_openmps_whatever_else_is_installed() -> None:
+    """TBB would come first: with Debian's, processes hung when they ended, in its unloading."""
+    from dreamforge.toyworld import render_pairs
+
+    render_pairs(1, seed=0, size=8)
+    assert numba.threading_layer() == "omp"
