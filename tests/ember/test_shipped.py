@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from dreamforge.ember import WEIGHTS
+from dreamforge.cameras import orbit
+from dreamforge.ember import WEIGHTS, shipped
 from dreamforge.ember.clip import ClipScorer
 from dreamforge.ember.evaluate import drawn_by, ground_truth, prompts, retrieval
 from dreamforge.ember.sampling import pictures
@@ -36,6 +37,13 @@ def test_ember_paints_colours_as_asked_on_things_that_ember_clip_tells_apart() -
     assert share > 0.25  # chance is 0.06
 
 
-def test_a_prior_that_does_not_ship_yet_says_how_to_train_it() -> None:
+def test_ember_mv_paints_one_colour_from_all_sides() -> None:
+    prior = PRIORS["ember-mv"]()
+    shown = pictures(prior, ["a green duck"] * 4, cameras=orbit([0.0, 90.0, 180.0, 270.0], 15.0), steps=8)
+    middles = shown[:, :, 24:40, 24:40].mean((2, 3))
+    assert middles.argmax(1).tolist() == [1] * 4
+
+
+def test_a_model_that_does_not_ship_says_how_to_train_it() -> None:
     with pytest.raises(UserError, match="dreamforge ember train"):
-        PRIORS["ember-mv"]()
+        shipped("ember-xl")
