@@ -136,7 +136,7 @@ def pretend() -> None:
     nvrtc.run = lambda *_: None
     Capacity.room = lambda self, count, exact: 1000
     kernels.choice = lambda device, kernel, forced="": ("cuda" if device == "gpu" else "torch", "")
-    optimize.view_prompts = lambda prompt, cameras: [prompt] * len(cameras)  # which have no numbers
+    optimize.view_prompts = lambda prompt, cameras, debias: [prompt] * len(cameras)  # which have no numbers
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from dreamforge.sweep.folder import Engine, Sweep, carry_out, use_threads
+from dreamforge.sweep import local
+from dreamforge.sweep.folder import Engine, Sweep
 from dreamforge.sweep.plan import Job
 
 SHORT = [
@@ -21,14 +21,9 @@ JOBS = [Job("0-car", "splats", "a red car", 0, overrides=SHORT), Job("1-duck", "
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The .glb of each job, made one after the other in this process, on one thread as the engines do."""
-    sweep = Sweep.create(tmp_path_factory.mktemp("sweep") / "reference", JOBS, Engine())
-    threads = torch.get_num_threads()
-    use_threads(1)
-    try:
-        assert [carry_out(sweep.folder, job).state for job in JOBS] == ["finished", "finished"]
-    finally:
-        use_threads(threads)
+    """The .glb of each job, made one after the other in one process of their own."""
+    sweep = Sweep.create(tmp_path_factory.mktemp("sweep") / "reference", JOBS, Engine(jobs=1))
+    assert [outcome.state for outcome in local.run(sweep, JOBS)] == ["finished", "finished"]
     return assets(sweep)
 
 
