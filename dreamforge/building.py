@@ -19,17 +19,21 @@ from dreamforge.scenes.particles import Particles
 
 def build_prior(config: RunConfig) -> Prior:
     """The prior that a configuration names. The last one stays loaded, for the next run in the same process."""
-    prior = config.prior
-    supplied = {"device": device_of(config), "seed": config.seed}
-    taken = {name: supplied[name] for name in supplied_to("priors", prior.name, "prior") & supplied.keys()}
-    key = repr((prior, sorted(taken.items())))
-    if key not in _resident:
-        _resident.clear()  # before the next is loaded: there may not be room for two
-        _resident[key] = build("priors", prior.name, prior.options, "prior", **taken)
-    return _resident[key]
+    return _loaded(config.prior, "prior", device_of(config), config.seed)
 
 
-_resident: dict[str, Prior] = {}
+def _loaded(component: Component, where: str, device: torch.device, seed: int) -> Prior:
+    supplied = {"device": device, "seed": seed}
+    taken = {name: supplied[name] for name in supplied_to("priors", component.name, where) & supplied.keys()}
+    key = repr((component, sorted(taken.items())))
+    if _resident.get(where, ("", None))[0] != key:
+        _resident.pop(where, None)  # before the next is loaded: there may not be room for two
+        _resident[where] = key, build("priors", component.name, component.options, where, **taken)
+    return _resident[where][1]
+
+
+_resident: dict[str, tuple[str, Prior]] = {}
+"""By what they are to a stage, "prior" or "second_prior": what they were built from, and they."""
 
 
 def second_prior_of(stage: StageConfig, prior: Prior, seed: int) -> Prior | None:
@@ -37,7 +41,7 @@ def second_prior_of(stage: StageConfig, prior: Prior, seed: int) -> Prior | None
     if stage.second_prior is None:
         return None
     component, black = stage.second_prior, torch.zeros(1, 3, stage.size, stage.size, device=prior.device)
-    second = build("priors", component.name, component.options, "second_prior", device=prior.device, seed=seed)
+    second = _loaded(component, "second_prior", prior.device, seed)
     with torch.no_grad():
         same = second.encode(black).shape == prior.encode(black).shape
     alphas = second.noise.alphas, prior.noise.alphas.to(second.noise.alphas)

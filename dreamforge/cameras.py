@@ -33,6 +33,7 @@ class Cameras:
         return Cameras(self.c2w[index], self.fov[index], self.height, self.width)
 
     def to(self, device: torch.device | str) -> Cameras:
+        """The cameras on another device."""
         later = torch.device(device).type != "cpu"  # the host need not wait for what it sends, only for what it asks for
         c2w, fov = (tensor.to(device, non_blocking=later) for tensor in (self.c2w, self.fov))
         return Cameras(c2w, fov, self.height, self.width)

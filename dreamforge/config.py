@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dreamforge.components import Count, Fraction, Range, check_value, find, options_of
-from dreamforge.errors import UserError, did_you_mean
+from dreamforge.errors import UserError, did_you_mean, one_line
 from dreamforge.objectives.clipping import check_clips
 from dreamforge.recipes import is_schedule, laid, parse_override
 from dreamforge.rendering.background import check_background
@@ -128,7 +128,7 @@ def load(recipe: str, overrides: Sequence[str] = (), **settings: Any) -> tuple[R
     try:
         tree = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)  # ${prior.folder} and the like
     except OmegaConfBaseException as error:
-        raise UserError(f"{recipe}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{recipe}: {one_line(error)}") from error
     return typed(tree), origins
 
 

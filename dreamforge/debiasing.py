@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dreamforge.ember import quiet_libraries
-from dreamforge.errors import UserError
+from dreamforge.errors import UserError, one_line
 
 VIEWS = ("front", "side", "back", "overhead")
 SENTENCE = "This image is depicting a {mask} view of {prompt}"
@@ -56,7 +56,7 @@ def _loaded(model: str) -> tuple:
         network = AutoModelForMaskedLM.from_pretrained(model, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"debias: cannot load the language model {model}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"debias: cannot load the language model {model}: {one_line(error)}") from error
     unknown = [view for view in VIEWS if tokenizer.convert_tokens_to_ids(view) == tokenizer.unk_token_id]
     if tokenizer.mask_token is None or unknown:
         raise UserError(f"debias: {model} is no masked language model with the words {', '.join(VIEWS)} in its vocabulary")

@@ -10,6 +10,11 @@ class UserError(ValueError):
     """Bad input. The message is one line that says what is wrong, where, and what to try."""
 
 
+def one_line(error: BaseException) -> str:
+    """What another library's error says, on one line that is not too long."""
+    return " ".join(str(error).split())[:300]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """" (did you mean 'x'?)" for the nearest known word, else a list of all of them."""
     options = sorted(known)

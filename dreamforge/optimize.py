@@ -73,6 +73,7 @@ class Progress:
         self.evaluations += evaluations
 
     def counters(self) -> dict[str, float]:
+        """What a checkpoint keeps beside tensors."""
         return {
             "skipped": int(self.skipped), "collapsed": int(self.collapsed), "lr_factor": self.lr_factor,
             "evaluations": self.evaluations,

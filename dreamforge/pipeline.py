@@ -148,7 +148,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
                 if progress.step % config.preview_every == 0 or step.step == 4:
                     preview(scene, run.folder / "preview" / f"stage{stage_index}-step{progress.step:06d}.png")
                 if stop.signum:
-                    raise Interrupted(stop.signum, run.folder)
+                    raise Interrupted(stop.signum, f"dreamforge resume {run.folder}")
         except Diverged as error:
             rollbacks += 1
             if rollbacks > MOST_ROLLBACKS:

@@ -16,7 +16,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dreamforge.errors import UserError, did_you_mean
+from dreamforge.errors import UserError, did_you_mean, one_line
 
 COMPONENT_KEYS = {"prior", "second_prior", "scene", "objective", "cameras", "timesteps", "reward", "phi"}
 """The keys whose values name a component, as text or as {name: …, option: value}."""
@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         tree = OmegaConf.to_container(OmegaConf.load(path))
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: not valid YAML: {one_line(error)}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path}: a recipe is a mapping of keys to values")
     return tree
@@ -101,7 +101,7 @@ def parse_override(text: str) -> dict[str, Any]:
     try:
         tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{key}: cannot read the value '{value}': {' '.join(str(error).split())}") from error
+        raise UserError(f"{key}: cannot read the value '{value}': {one_line(error)}") from error
     for part in reversed(key.split(".")):
         tree = {part: tree}
     return tree

@@ -4,7 +4,7 @@
     config.yaml     the resolved configuration
     metrics.jsonl   a line every few steps
     preview/        contact sheets made while it runs
-    checkpoints/    safetensors, the last two and the final one
+    checkpoints/    safetensors, the last two and the last of each stage
     assets/  report.html  turntable.mp4  contact.png
 """
 
@@ -164,19 +164,23 @@ def _stage_of(checkpoint: Path) -> int:
     return int(checkpoint.stem[len("stage") :].partition("-")[0])
 
 
+def slug(text: str) -> str:
+    """The words of a text as a folder's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "run"
+
+
 def _claim(out: Path | None, prompt: str) -> Path:
     if out is not None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UserError(f"{out} exists and is not an empty folder; nothing is overwritten, choose another --out")
         out.mkdir(parents=True, exist_ok=True)
         return out
-    slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].strip("-") or "run"
     root = Path("outputs")
     root.mkdir(exist_ok=True)
     number = 1
     while True:
         try:
-            folder = root / f"{slug}-{number:03d}"
+            folder = root / f"{slug(prompt)}-{number:03d}"
             folder.mkdir()
             return folder
         except FileExistsError:

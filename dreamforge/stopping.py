@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 
 class Interrupted(Exception):
-    """The user or the system asked the run to stop; a checkpoint has been written."""
+    """The user or the system asked for a stop; a checkpoint has been written. go_on: the command that takes it up again."""
 
-    def __init__(self, signum: int, folder: Path) -> None:
-        self.signum, self.folder = signum, folder
+    def __init__(self, signum: int, go_on: str) -> None:
+        self.signum, self.go_on = signum, go_on
 
 
 class StopSignals:

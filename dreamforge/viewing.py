@@ -50,6 +50,7 @@ class Viewer:
 
     @property
     def address(self) -> str:
+        """Where to open it."""
         return f"http://{HOST}:{self.server.get_port()}"
 
     def show(self, asset: Mesh | Splats, state: str = "") -> None:

@@ -32,6 +32,8 @@ BAD = {
     "prior without model": (["run", "--prompt", "a cat", "--prior", "diffusers"], "name a folder"),
     "unknown format": (["run", "--prompt", "a cat", "--format", "fbx"], "no format 'fbx'"),
     "cuda asked for": (["run", "--prompt", "a cat", "device=cudda"], "is not a device"),
+    "setting nothing takes": (["bench", "kernels", "stages.0.steps=3"], "unrecognized argument 'stages.0.steps=3'"),
+    "setting of a sweep begun": (["sweep", "status", "somewhere", "stages.0.steps=3"], "unrecognized argument"),
     "unknown flag": (["run", "--prompt", "a cat", "--stepz", "3"], "--stepz"),
     "no command": ([], "COMMAND"),
     "missing prompt": (["run"], "--prompt"),

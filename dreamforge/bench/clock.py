@@ -48,6 +48,7 @@ class Times:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Times:
+        """Of single timings."""
         return cls(statistics.median(values), min(values), len(values))
 
     def __str__(self) -> str:

@@ -73,6 +73,7 @@ class Recorder:
         return timed
 
     def forget(self) -> None:
+        """Begin anew."""
         self.marks, self.calls = [], []
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dreamforge.cli import measures, runs, sweeps, tables, worlds
 from dreamforge.cli.parser import Parser
 from dreamforge.errors import UserError
+from dreamforge.stopping import Interrupted
 
 EXAMPLES = """\
 examples:
@@ -31,13 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments, rest = _parser().parse_known_args(_spelled_out(argv))
         stray = [word for word in rest if "=" not in word or word.startswith("-")]
-        if stray or (rest and arguments.command not in ("run", "config", "bench", "evaluate", "sweep")):
+        if stray or (rest and not getattr(arguments, "overridable", False)):
             raise UserError(f"unrecognized argument '{(stray or rest)[0]}'; see `dreamforge {arguments.command} --help`")
         arguments.overrides, arguments.argv = rest, argv
         return arguments.call(arguments) or 0
     except UserError as error:
         print(f"dreamforge: {error}", file=sys.stderr)
         return 2
+    except Interrupted as stop:
+        print(f"stopped; go on with: {stop.go_on}", file=sys.stderr)
+        return 128 + stop.signum
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

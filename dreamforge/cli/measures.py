@@ -52,7 +52,8 @@ def add_to(commands: Any) -> None:
     timed[1].add_argument("--scene", help="a scene in place of the recipe's")
     for tool in timed:
         tool.add_argument("--json", metavar="FILE", help="write the figures to a file too")
-    methods.set_defaults(call=_evaluate)
+    methods.set_defaults(call=_evaluate, overridable=True)
+    timed[1].set_defaults(overridable=True)
     bench.set_defaults(call=_bench)
 
 

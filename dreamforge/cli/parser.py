@@ -14,6 +14,7 @@ class Parser(argparse.ArgumentParser):
     """One line for a mistake, as everywhere else."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        """A UserError in place of the usage."""
         raise UserError(f"{message}; see `{self.prog} --help`")
 
 

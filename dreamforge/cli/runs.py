@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dreamforge.cli.parser import FORMATS
-
-if TYPE_CHECKING:
-    from dreamforge.console import Console
 
 
 def add_to(commands: Any) -> None:
@@ -61,47 +56,27 @@ def add_to(commands: Any) -> None:
     )
     view.add_argument("target", metavar="RUN|FILE", help=f"a run folder, or a file: {FORMATS}")
     view.add_argument("--port", type=int, default=8080, help="where to serve (default: 8080, or the next that is free)")
-    run.set_defaults(call=_run)
+    run.set_defaults(call=_run, overridable=True)
     resume.set_defaults(call=_resume)
     export.set_defaults(call=_export)
     view.set_defaults(call=_view)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> None:
     from dreamforge import pipeline
 
     settings = {name: getattr(arguments, name) for name in ("prior", "negative", "source_prompt", "image", "seed")}
     if arguments.format:
         settings["export"] = {"formats": arguments.format.split(",")}
-    return _until_stopped(
-        lambda console: pipeline.start(
-            arguments.prompt,
-            arguments.recipe,
-            arguments.overrides,
-            out=arguments.out,
-            command=["dreamforge", *arguments.argv],
-            console=console,
-            **{name: value for name, value in settings.items() if value is not None},
-        )
-    )
+    given = {name: value for name, value in settings.items() if value is not None}
+    command = ["dreamforge", *arguments.argv]
+    pipeline.start(arguments.prompt, arguments.recipe, arguments.overrides, arguments.out, command, **given)
 
 
-def _resume(arguments: argparse.Namespace) -> int:
+def _resume(arguments: argparse.Namespace) -> None:
     from dreamforge import pipeline
 
-    return _until_stopped(lambda console: pipeline.resume(arguments.run, console))
-
-
-def _until_stopped(work: Callable[[Console], object]) -> int:
-    from dreamforge.console import Console
-    from dreamforge.stopping import Interrupted
-
-    try:
-        work(Console())
-        return 0
-    except Interrupted as stop:
-        print(f"stopped; go on with: dreamforge resume {stop.folder}", file=sys.stderr)
-        return 128 + stop.signum
+    pipeline.resume(arguments.run)
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
 from typing import Any
 
 from dreamforge.cli.parser import tools_of
-from dreamforge.errors import UserError
 
 TOOLS = ("start", "status", "resume", "report")
 EXAMPLES = """\
@@ -54,17 +52,15 @@ def add_to(commands: Any) -> None:
         tool.add_argument("--partition", help="Slurm: where to")
         tool.add_argument("--array", type=int, help="Slurm: jobs that share the runs (default: 64)")
         tool.add_argument("--minutes", type=int, help="Slurm: time limit of each job (default: 240)")
+    start.set_defaults(overridable=True)
     sweep.set_defaults(call=_sweep)
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    from dreamforge.stopping import Interrupted
     from dreamforge.sweep import carry
     from dreamforge.sweep.folder import Engine
     from dreamforge.sweep.plan import seeds_of
 
-    if arguments.overrides and arguments.tool != "start":
-        raise UserError(f"{arguments.overrides[0]}: a sweep's settings are fixed when it starts; start another with it")
     say = functools.partial(print, flush=True)
     if arguments.tool == "status":
         carry.status(arguments.sweep, say)
@@ -75,13 +71,9 @@ def _sweep(arguments: argparse.Namespace) -> int:
     keys = ("jobs", "cpus_per_run", "gpus_per_run", "address", "partition", "array", "minutes")
     given = {key: value for key in keys if (value := getattr(arguments, key)) is not None}
     given |= {"name": arguments.engine} if arguments.engine else {}
-    try:
-        if arguments.tool == "resume":
-            return bool(carry.resume(arguments.sweep, given, say))
-        return bool(carry.start(
-            arguments.prompts, arguments.recipes.split(","), seeds_of(arguments.seeds), arguments.overrides,
-            Engine(**given), arguments.out, arguments.dry_run, say,
-        ))  # fmt: skip
-    except Interrupted as stop:
-        print(f"stopped; go on with: dreamforge sweep resume {stop.folder}", file=sys.stderr)
-        return 128 + stop.signum
+    if arguments.tool == "resume":
+        return bool(carry.resume(arguments.sweep, given, say))
+    return bool(carry.start(
+        arguments.prompts, arguments.recipes.split(","), seeds_of(arguments.seeds), arguments.overrides,
+        Engine(**given), arguments.out, arguments.dry_run, say,
+    ))  # fmt: skip

@@ -17,7 +17,7 @@ def add_to(commands: Any) -> None:
 
     doctor = commands.add_parser("doctor", help="which backend serves each kernel here, and what would be faster")
     show.set_defaults(call=_list)
-    config.set_defaults(call=_config)
+    config.set_defaults(call=_config, overridable=True)
     doctor.set_defaults(call=_doctor)
 
 

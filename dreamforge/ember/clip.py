@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dreamforge.ember import quiet_libraries, shipped
-from dreamforge.errors import UserError
+from dreamforge.errors import UserError, one_line
 
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -58,8 +58,7 @@ def _load(place: str, local: bool):  # noqa: ANN202  (classes of an optional dep
         network = CLIPModel.from_pretrained(place, use_safetensors=True, local_files_only=local, dtype=torch.float32)
         return network, AutoTokenizer.from_pretrained(place, local_files_only=local)
     except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"cannot load the CLIP model {place}: {reason}; try a local folder") from error
+        raise UserError(f"cannot load the CLIP model {place}: {one_line(error)}; try a local folder") from error
 
 
 def normalized(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dreamforge.cameras import Cameras, cat
+from dreamforge.processes import use_threads
 from dreamforge.prompts import view_words
 from dreamforge.rng import generator
 from dreamforge.toyworld import Description, render_pairs
@@ -25,7 +26,8 @@ PAIRED, ELEVATIONS = 4, (-20.0, 70.0)
 class Examples:
     """N objects, each from V sides (a turn's equal parts apart); everything runs over the N*V pictures, object by object.
 
-    pixels: `[N*V,3,H,W]` uint8. latents: theirs, `[N*V,C,h,w]`, where a task has prepared them. said: what the caption of a picture says, its view word or none included.
+    pixels: `[N*V,3,H,W]` uint8. latents: theirs, `[N*V,C,h,w]`, where a task has prepared them. said: what the caption
+    of a picture says, its view word or none included.
     """
 
     views: int
@@ -143,7 +145,4 @@ def _words(value: object) -> list[str]:
 
 
 def _one_thread(worker: int) -> None:
-    import numba
-
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
+    use_threads(1)

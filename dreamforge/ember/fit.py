@@ -99,9 +99,8 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     state = _restore(checkpoint, task.model, average, optimizer) if checkpoint.is_file() else State()
     batch = budget.batch * task.batch
     stream = Stream(
-        seed, batch // task.views, task.views, task.size, 
-        max(budget.reuse, task.reuse), workers=budget.workers,
-    )  # fmt: skip
+        seed, batch // task.views, task.views, task.size, max(budget.reuse, task.reuse), workers=budget.workers
+    )
     lr = task.lr * min(4.0, budget.batch**0.5)
     began, before, pictures_before = time.monotonic(), state.seconds, state.pictures
     saved = said = drawn = began

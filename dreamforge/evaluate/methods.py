@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from functools import cache
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -34,11 +32,11 @@ from dreamforge.evaluate import figures
 from dreamforge.evaluate.judge import Judge, truth
 from dreamforge.export import FORMATS
 from dreamforge.pictures import MARGIN
+from dreamforge.processes import each
 from dreamforge.recipes import recipes
 from dreamforge.rendering.background import composite
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.runs import Run
-from dreamforge.sweep.folder import use_threads
 from dreamforge.sweep.plan import list_file
 
 AROUND = [45.0 * i for i in range(8)]
@@ -63,17 +61,16 @@ class Job:
     """One run: a recipe (its name, or that of its file), what it makes, with which seed, and the overrides that hold it
     to its budget."""
 
-    method: str
+    recipe: str
     prompt: str
     seed: int
     overrides: tuple[str, ...]
     folder: Path
-    file: str = ""
 
     @property
-    def recipe(self) -> str:
-        """What `config.load` takes."""
-        return self.file or self.method
+    def method(self) -> str:
+        """What the table calls it."""
+        return Path(self.recipe).stem if self.recipe.endswith(".yaml") else self.recipe
 
 
 @dataclass
@@ -128,10 +125,10 @@ def plan(
             *settings, *[f"stages.{index}.steps={count}" for index, count in enumerate(steps)],
             f"preview_every={every}", "log_every=5",
         )  # fmt: skip
-        name, file = (Path(method).stem, method) if method.endswith(".yaml") else (method, "")
         for number, prompt in enumerate(prompts):
             for seed in range(seeds):
-                jobs.append(Job(name, prompt, seed, held, out / "runs" / name / f"{number:02d}-{seed}", file))
+                job = Job(method, prompt, seed, held, out)
+                jobs.append(replace(job, folder=out / "runs" / job.method / f"{number:02d}-{seed}"))
     return jobs
 
 
@@ -169,13 +166,8 @@ def _costs(method: str, prompt: str, settings: Sequence[str]) -> list[tuple[floa
 def carry_out(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
     """Results as they come, a process each. Finished runs are only judged again, interrupted ones taken up."""
     prompts = tuple(dict.fromkeys(job.prompt for job in jobs))
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=use_threads, initargs=(1,)) as pool:
-        pending = [pool.submit(carry_through, job, prompts) for job in jobs]
-        try:
-            for done in as_completed(pending):
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for job, result in each(partial(carry_through, prompts=prompts), jobs, "the same command", processes):
+        yield result or Result(job.method, job.prompt, job.seed, failure="its process died: killed, or out of memory")
 
 
 def carry_through(job: Job, prompts: tuple[str, ...]) -> Result:

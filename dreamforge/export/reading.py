@@ -12,7 +12,7 @@ from trimesh.resolvers import FilePathResolver
 from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from dreamforge.contracts import Mesh
-from dreamforge.errors import UserError
+from dreamforge.errors import UserError, one_line
 from dreamforge.export.checks import checked
 from dreamforge.export.color import dimmed, linear_to_srgb
 from dreamforge.export.parts import NEUTRAL, Part, joined, no_bombs, pixels
@@ -38,7 +38,7 @@ def read(path: Path, linear: bool = False, lit: bool = False) -> Mesh:
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except Exception as error:  # readers of third-party files fail in every way there is, and what they read is odd
-        raise UserError(f"{path}: not a readable {path.suffix} file ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: not a readable {path.suffix} file ({one_line(error)})") from error
 
 
 class _Beside(FilePathResolver):

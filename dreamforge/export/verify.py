@@ -33,14 +33,17 @@ class Verification:
 
     @property
     def mean_psnr(self) -> float:
+        """dB, over the views."""
         return sum(self.psnr) / len(self.psnr)
 
     @property
     def mean_iou(self) -> float:
+        """In [0,1], over the views."""
         return sum(self.iou) / len(self.iou)
 
     @property
     def mean_depth_error(self) -> float:
+        """In units of the scene, over the views."""
         return sum(self.depth_error) / len(self.depth_error)
 
     def summary(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from math import prod
@@ -12,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 from dreamforge.ember import EMBEDDED, quiet_libraries, shipped
-from dreamforge.errors import UserError, did_you_mean
+from dreamforge.errors import UserError, did_you_mean, one_line
 
 ALIASES = {
     "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
@@ -50,8 +51,6 @@ def folder_of(model: str) -> Path:
 
 def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
     """A checkpoint folder as diffusers' own pipeline, without a safety checker."""
-    import json
-
     quiet_libraries()
     from diffusers import DiffusionPipeline
 
@@ -65,7 +64,7 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
             **{key: value for key, value in left_out.items() if key in index},
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"prior.model: cannot load {folder}: {_line(error)}") from error
+        raise UserError(f"prior.model: cannot load {folder}: {one_line(error)}") from error
 
 
 def check_memory(folder: Path, dtype: torch.dtype, free: int) -> None:
@@ -112,9 +111,5 @@ def _from_hub(ids: Sequence[str]) -> Path:
         except RepositoryNotFoundError:
             reasons.append(f"{name} is not on the hub (or private)")
         except (LocalEntryNotFoundError, ConnectionError, OSError, ValueError) as error:
-            reasons.append(f"{name} is not in the cache and cannot be downloaded ({_line(error)})")
+            reasons.append(f"{name} is not in the cache and cannot be downloaded ({one_line(error)})")
     raise UserError(f"prior.model: {'; '.join(reasons)}; a local folder in diffusers format works as well")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]

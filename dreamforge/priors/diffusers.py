@@ -16,7 +16,7 @@ from torch import Tensor
 from dreamforge.cameras import Cameras
 from dreamforge.contracts import Condition
 from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
-from dreamforge.errors import UserError
+from dreamforge.errors import UserError, one_line
 from dreamforge.priors.checkpoints import folder_of, load
 from dreamforge.priors.families import family_of
 
@@ -189,5 +189,4 @@ def _load_adapter(pipe: Any, folder: Path) -> None:
             str(folder), subfolder="", weight_name=weights[0].name, local_files_only=True, low_cpu_mem_usage=False
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"prior.adapter: cannot load {weights[0]}: {reason}") from error
+        raise UserError(f"prior.adapter: cannot load {weights[0]}: {one_line(error)}") from error

@@ -52,6 +52,13 @@ def patches() -> tuple[Tensor, Tensor, Tensor]:
     return counts, piece, pinched
 
 
+@cache
+def _tables(device: torch.device) -> tuple[Tensor, ...]:
+    """`patches`, and EDGES, CORNERS and each edge's place in RING, on the device: sent there once."""
+    ring = [RING[CORNERS[a][(e // 4 + 1) % 3]][CORNERS[a][(e // 4 + 2) % 3]] for e, (a, _) in enumerate(EDGES)]
+    return tuple(table.to(device) for table in (*patches(), *map(torch.tensor, (EDGES, CORNERS, ring))))
+
+
 def cases_of(inside: Tensor, cells: int) -> Tensor:
     """`[cells^3]` rows of `patches` for a lattice `[(cells+1)^3]` of which some points are inside.
 
@@ -61,7 +68,7 @@ def cases_of(inside: Tensor, cells: int) -> Tensor:
     solid = inside.view([cells + 1] * 3).long()
     corner = [solid[x : x + cells, y : y + cells, z : z + cells] << k for k, (x, y, z) in enumerate(CORNERS)]
     case = torch.stack(corner).sum(0)
-    pinched = patches()[2].to(case.device)[case]
+    pinched = _tables(case.device)[2][case]
     for axis in range(3):
         low, high = pinched.narrow(axis, 0, cells - 1), pinched.narrow(axis, 1, cells - 1)
         both = (low == 2 * axis + 1) & (high == 2 * axis)
@@ -74,18 +81,18 @@ def dual_surface(points: Tensor, distances: Tensor, cells: int, weights: Tensor)
     """The zero level of distances `[(cells+1)^3]` (positive outside) at lattice points `[(cells+1)^3,3]`, under weights
     `[cells^3,20]`: vertices `[V,3]`, differentiable in all three, and faces `[F,3]`. Open at the lattice's sides."""
     case = cases_of(distances <= 0, cells)
-    counts, piece, _ = (x.to(points.device) for x in patches())
+    counts, piece, _, edges, corners, _ = _tables(points.device)
     active = (counts[case] > 0).nonzero()[:, 0]
     case = case[active]
     first = counts[case].cumsum(0) - counts[case]  # each cube's first vertex
     cube, edge = (piece[case] >= 0).nonzero(as_tuple=True)  # a crossing of an edge, as one cube has it: [P]
     vertex = first[cube] + piece[case[cube], edge]
-    ends = torch.tensor(EDGES, device=points.device)[edge]  # [P,2]
+    ends = edges[edge]  # [P,2]
     side = cells + 1
     steps = torch.tensor([side * side, side, 1], device=points.device)
     x, y, z = active // cells**2, active // cells % cells, active % cells
     corner = (x * side + y) * side + z
-    a, b = (corner[cube, None] + (torch.tensor(CORNERS, device=points.device) @ steps)[ends]).unbind(1)
+    a, b = (corner[cube, None] + (corners @ steps)[ends]).unbind(1)
     factors = 1 + weights[active].tanh()
     alpha = factors[cube[:, None], ends]
     sa, sb = (distances[a] * alpha[:, 0])[:, None], (distances[b] * alpha[:, 1])[:, None]
@@ -105,8 +112,7 @@ def _quads(
     For each crossing as a cube has it `[P]`: where, its vertex, the number of the lattice edge, that in the cube, and
     whether the edge's lower end is inside.
     """
-    ring = torch.tensor([RING[CORNERS[a][(e // 4 + 1) % 3]][CORNERS[a][(e // 4 + 2) % 3]] for e, (a, _) in enumerate(EDGES)])
-    order = (line * 4 + ring.to(line.device)[edge]).argsort()
+    order = (line * 4 + _tables(line.device)[5][edge]).argsort()
     _, count = line[order].unique_consecutive(return_counts=True)
     whole = order[(count == 4).repeat_interleave(count)].view(-1, 4)
     quad = torch.where(rising[whole[:, :1]], vertex[whole], vertex[whole].flip(1))

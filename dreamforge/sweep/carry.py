@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from pathlib import Path
 import rich.console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from dreamforge.runs import slug
 from dreamforge.sweep import cluster, local, slurm
 from dreamforge.sweep.folder import Engine, Outcome, Sweep, summary
 from dreamforge.sweep.gallery import write_gallery
@@ -48,9 +49,10 @@ def resume(folder: str, changes: dict[str, object], say: Say) -> int:
 def status(folder: str, say: Say) -> None:
     """How many runs are in which state, and why those failed that did."""
     sweep = Sweep.open(Path(folder).expanduser())
-    say(summary([sweep.state(job) for job in sweep.jobs]))
-    for job in sweep.jobs:
-        if sweep.state(job) == "failed":
+    states = [sweep.state(job) for job in sweep.jobs]
+    say(summary(states))
+    for job, state in zip(sweep.jobs, states, strict=True):
+        if state == "failed":
             say(f"{job.name}: {sweep.failure(job)}")
 
 
@@ -86,7 +88,7 @@ def _carry_out(sweep: Sweep, jobs: Sequence[Job], say: Say) -> int:
 
 def _numbered(prompts: str) -> Path:
     """outputs/sweep-NAME-NUMBER, the first that is free."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", Path(prompts).stem).strip("-") or "list"
-    return next(path for number in range(1, 10**6) if not (path := Path("outputs") / f"sweep-{name}-{number:03d}").exists())
+    paths = (Path("outputs") / f"sweep-{slug(Path(prompts).stem)}-{number:03d}" for number in itertools.count(1))
+    return next(path for path in paths if not path.exists())
 
 

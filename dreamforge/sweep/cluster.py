@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dreamforge.errors import UserError
+from dreamforge.processes import use_threads
 from dreamforge.stopping import Interrupted, StopSignals
-from dreamforge.sweep.folder import Outcome, Sweep, carry_out, failed, use_threads
+from dreamforge.sweep.folder import Outcome, Sweep, carry_out, failed
 from dreamforge.sweep.plan import Job
 
 MOST_DEATHS = 20  # workers or nodes that a job may lose before it counts as failed
@@ -39,11 +40,12 @@ def run(sweep: Sweep, jobs: Sequence[Job]) -> Iterator[Outcome]:
                 yield _outcome(sweep, pending.pop(reference), reference)
         for reference in pending:
             ray.cancel(reference)  # as Ctrl-C would: running ones write a checkpoint
-        ray.wait(list(pending), num_returns=len(pending), timeout=PATIENCE) if pending else None
+        if pending:
+            ray.wait(list(pending), num_returns=len(pending), timeout=PATIENCE)
     if ours:
         ray.shutdown()
     if stopping.signum:
-        raise Interrupted(stopping.signum, sweep.folder)
+        raise Interrupted(stopping.signum, sweep.go_on)
 
 
 def _outcome(sweep: Sweep, job: Job, reference: Any) -> Outcome:

@@ -20,8 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from dreamforge import pipeline
 from dreamforge.console import Console
 from dreamforge.errors import UserError
@@ -91,6 +89,11 @@ class Sweep:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a sweep's plan: {error}") from error
 
+    @property
+    def go_on(self) -> str:
+        """The command that makes what is left."""
+        return f"dreamforge sweep resume {self.folder}"
+
     def run_folder(self, job: Job) -> Path:
         """Where a job's run is, or will be."""
         return self.folder / "runs" / job.name
@@ -156,14 +159,6 @@ def failed(folder: Path, job: Job, line: str, details: str = "") -> Outcome:
     content = {"line": " ".join(line.split()), "details": details}
     write_atomic(folder / "failures" / f"{job.name}.json", json.dumps(content, indent=1).encode())
     return Outcome(job.name, "failed", content["line"])
-
-
-def use_threads(count: int) -> None:
-    """Give this process so many CPU threads."""
-    import dreamforge.kernels.jit  # Numba's first import sets torch's own
-
-    torch.set_num_threads(count)
-    dreamforge.kernels.jit.use_torch_threads()
 
 
 def summary(states: Sequence[State]) -> str:

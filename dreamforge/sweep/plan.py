@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from dreamforge import config as configuration
+from dreamforge.ember import EMBEDDED
 from dreamforge.errors import UserError
 from dreamforge.rehearsal import check_words, checked_prior
+from dreamforge.runs import slug
 
 TEXTS = ("prior", "negative", "source_prompt", "image")  # columns beside prompt, recipe and seed; others are overrides
 
@@ -55,7 +57,7 @@ def expand(path: Path, recipes: Sequence[str], seeds: Sequence[int], overrides: 
     digits = len(str(len(planned) - 1))
     several = len({job.recipe for _, job in planned}) > 1
     return [
-        replace(job, name="-".join([f"{number:0{digits}d}", _slug(job.prompt), *[job.recipe] * several, f"s{job.seed}"]))
+        replace(job, name="-".join([f"{number:0{digits}d}", slug(job.prompt), *[job.recipe] * several, f"s{job.seed}"]))
         for number, (_, job) in enumerate(planned)
     ]
 
@@ -147,13 +149,10 @@ def _check(planned: Sequence[tuple[Row, Job]]) -> None:
         try:
             if key not in checked:
                 config, _ = configuration.load(job.recipe, job.overrides, prompt=job.prompt, **job.settings)
-                checked[key] = config, None if config.prior.options.get("model") else checked_prior(config)
+                model = config.prior.options.get("model")
+                checked[key] = config, None if model and model not in EMBEDDED else checked_prior(config)
             config, prior = checked[key]
             if prior is not None:
                 check_words(prior, replace(config, prompt=job.prompt))
         except UserError as error:
             raise UserError(f"{row.where}: {error}") from error
-
-
-def _slug(prompt: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:48].strip("-") or "run"

@@ -3,6 +3,7 @@ preempted, or at its time limit, writes a checkpoint and is queued again."""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dreamforge.errors import UserError
-from dreamforge.sweep.folder import Outcome, Sweep, carry_out, use_threads
+from dreamforge.processes import use_threads
+from dreamforge.sweep.folder import Outcome, Sweep, carry_out
 from dreamforge.sweep.plan import Job
 
 
@@ -27,7 +29,7 @@ def submit(sweep: Sweep, jobs: Sequence[Job], cluster: str = "slurm") -> list[An
         raise UserError(f"no Slurm here ({error}); submit from a machine that has sbatch") from error
     executor.update_parameters(
         name="dreamforge", timeout_min=engine.minutes, cpus_per_task=engine.cpus_per_run,
-        gpus_per_node=round(engine.gpus_per_run), slurm_array_parallelism=engine.array,
+        gpus_per_node=math.ceil(engine.gpus_per_run), slurm_array_parallelism=engine.array,
         slurm_additional_parameters={"requeue": True},
         **({"slurm_partition": engine.partition} if engine.partition else {}),
     )  # fmt: skip

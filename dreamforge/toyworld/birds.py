@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    BLUSH, COLORS, CREAM, GOLD, ORANGE, RGB, WHITE, Figure, Tint, Wear, dark, eyes, light, mixed,
+    BLUSH, COLORS, CREAM, GOLD, ORANGE, WHITE, Figure, Tint, Wear, dark, eyes, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import ball, limb, mirrored, tube
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dreamforge.toyworld.figure import (
-    COLORS, CREAM, GLASS, GOLD, GRASS, LEAF_DARK, RGB, WHITE, WOOD, Figure, Room, Tint, Wear, dark, light, mixed,
+    COLORS, GLASS, GOLD, GRASS, LEAF_DARK, RGB, WHITE, WOOD, Figure, Room, Tint, Wear, dark, light, mixed,
 )  # fmt: skip
 from dreamforge.toyworld.primitives import Pattern, Primitive, ball, box, limb, mirrored, moved, ring, tube
 
