@@ -162,11 +162,16 @@ def _converted(value: Any, base: Any, where: str) -> Any:
         return value
     schema = make_dataclass("Option", [("value", base, field(default=MISSING))])
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(schema), {"value": value})
+        typed = OmegaConf.merge(OmegaConf.structured(schema), {"value": _lists(value)})
         return OmegaConf.to_container(typed)["value"]
     except (OmegaConfBaseException, TypeError) as error:
         wanted = WANTED.get(base) or getattr(base, "__name__", str(base))
         raise UserError(f"{where}: {value!r} is not {wanted}") from error
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as lists, however deep: defaults are tuples, and OmegaConf takes none within another."""
+    return [_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

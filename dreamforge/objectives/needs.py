@@ -76,7 +76,8 @@ def check_needs(stage: StageConfig, prior: Prior, asked: Set[str], where: str) -
     needs guidance in general may do without.
     """
     name = stage.objective.name
-    for key in NEEDS.keys() & method_of(name).needs:
-        need, spared = NEEDS[key], key == "guidance" and asked <= {"positive"}
-        if not spared and not need.met(stage, prior):
+    needed = method_of(name).needs
+    for key, need in NEEDS.items():  # in the table's order, so that the same line is said every time
+        spared = key == "guidance" and asked <= {"positive"}
+        if key in needed and not spared and not need.met(stage, prior):
             raise UserError(f"{where}.objective: {name} needs {need.what}; {need.advice}")

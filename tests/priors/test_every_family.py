@@ -22,8 +22,8 @@ from tests.priors.checkpoints import FAMILIES
 
 PICTURE = "takes image prompts"  # an IP-Adapter makes them
 REFUSALS = {
-    "mvdream": "several views at once",
-    **dict.fromkeys(("anchords", "imagedream", "ipsds", "isd", "vp3d"), PICTURE),
+    **dict.fromkeys(("mvdream", "imagedream"), "several views at once"),
+    **dict.fromkeys(("anchords", "ipsds", "isd", "vp3d"), PICTURE),
 }
 
 
