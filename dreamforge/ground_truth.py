@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 
 from dreamforge.cameras import sphere
+from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.export import MESHES
+from dreamforge.export.frame import Frame
 from dreamforge.pictures import save_picture
 from dreamforge.rendering.raster import render_mesh
 from dreamforge.runs import write_atomic
@@ -38,9 +41,14 @@ def write_object(prompt: str, output: str, seed: int = 0) -> None:
     form.save(mesh, path, prompt)
 
 
+def in_view(mesh: Mesh) -> Mesh:
+    """The mesh where the cameras see all of it: as it is, or if it reaches beyond the unit sphere about the origin."""
+    return mesh if np.linalg.norm(mesh.vertices, axis=1).max() <= 1 else Frame.around(mesh).enter(mesh)
+
+
 def write_bank(mesh_file: str, folder: str, views: int = 160, size: int = 128) -> None:
     """Write `views` RGBA pictures of a mesh from all around, and transforms.json beside them."""
-    mesh = format_of(Path(mesh_file)).load(Path(mesh_file))
+    mesh = in_view(format_of(Path(mesh_file)).load(Path(mesh_file)))
     out = Path(folder)
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty; nothing is overwritten, choose another folder")

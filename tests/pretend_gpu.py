@@ -77,10 +77,11 @@ class Pictures(Quiet, PictureMixture):
 
 def on_gpu(scene: Scene) -> Scene:
     """The scene with its parameters and what lies beside them on the GPU."""
-    for name, parameter in list(scene.named_parameters()):
-        setattr(scene, name, nn.Parameter(torch.empty(parameter.shape, device=GPU)))
-    for name, buffer in list(scene.named_buffers()):
-        setattr(scene, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=GPU))
+    for part in scene.modules():
+        for name, parameter in list(part.named_parameters(recurse=False)):
+            setattr(part, name, nn.Parameter(torch.empty(parameter.shape, device=GPU)))
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            setattr(part, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=GPU))
     return scene
 
 
@@ -97,9 +98,10 @@ def renders(recipe: str) -> None:
             assert scene.render(cameras[:1], torch.full((1, 3), 0.9)).alpha.device == GPU
 
 
-def steps(recipe: str, prior: Callable[[], Any] = Quiet) -> None:
+def steps(recipe: str, prior: Callable[[], Any] = Quiet, *overrides: str) -> None:
     """Steps between two logged ones, without densification: nothing is read back, and after the first nothing waits."""
-    scene, (config, _) = _scene(recipe), configuration.load(recipe, ["stages.0.size=32"], prompt="x")
+    config, _ = configuration.load(recipe, ["stages.0.size=32", *overrides], prompt="x")
+    scene = _scene(recipe, *overrides)
     with FakeTensorMode(allow_non_fake_inputs=True):
         scene = on_gpu(scene)
         progress = optimize.Progress(optimize.make_optimizer(scene), step=1)
@@ -111,9 +113,9 @@ def steps(recipe: str, prior: Callable[[], Any] = Quiet) -> None:
         assert all(value.device == GPU for value in step.figures.values())
 
 
-def _scene(recipe: str) -> Scene:
+def _scene(recipe: str, *overrides: str) -> Scene:
     """A scene whose counts, which live on the CPU, are plain numbers."""
-    config, _ = configuration.load(recipe, [], prompt="x")
+    config, _ = configuration.load(recipe, overrides, prompt="x")
     scene = build_scene(config, 0, CPU)
     for name, buffer in list(scene.named_buffers()):
         if buffer.dim() == 0:
@@ -122,12 +124,18 @@ def _scene(recipe: str) -> Scene:
     return scene
 
 
+SMOOTH = "stages.0.regularizers={laplacian: 1, normal_consistency: 1}"
+LIT = "stages.0.scene={name: mesh, texture_size: 64, shading: pbr, point_light: 0.5}"
+HASHED = "stages.0.scene={name: mesh, texture_size: 64, appearance: hashgrid}"
 WALKS = {
     "a picture of splats": lambda: renders("splats"),
     "a picture of a field": lambda: renders("field"),
     "steps on splats": lambda: steps("splats"),
     "steps on a field": lambda: steps("field"),
     "steps with pictures from the CPU": lambda: steps("splats", Pictures),
+    "steps on a lattice": lambda: steps("fantasia3d", Quiet, "stages.0.scene.cells=16"),
+    "steps on a lit mesh": lambda: steps("splats", Quiet, LIT, SMOOTH),
+    "steps on colours in space": lambda: steps("splats", Quiet, HASHED),
 }
 
 

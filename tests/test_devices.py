@@ -11,7 +11,7 @@ import pytest
 
 WALKS = [
     "a picture of splats", "a picture of a field", "steps on splats", "steps on a field",
-    "steps with pictures from the CPU",
+    "steps with pictures from the CPU", "steps on a lattice", "steps on a lit mesh", "steps on colours in space",
 ]  # fmt: skip
 
 

@@ -43,6 +43,16 @@ def add_to(commands: Any) -> None:
     stages.add_argument("--picture", metavar="FILE", help="write a contact sheet, a row for each stage of each run")
     stages.set_defaults(call=_evaluate_stages)
 
+    asset = tables.add_parser(
+        "asset",
+        help="how near a mesh file is to the one it was to become",
+        description="Chamfer distance (of what can be seen, as a share of the known mesh's diagonal), PSNR and silhouette "
+        "IoU over eight views, of which `toyworld bank` writes none.",
+    )
+    asset.add_argument("file", metavar="FILE", help="a mesh file, such as outputs/the-object-001/assets/model.glb")
+    asset.add_argument("--truth", required=True, metavar="MESH", help="the known one, as `toyworld bank` was given it")
+    asset.set_defaults(call=_evaluate_asset)
+
     bench = commands.add_parser("bench", help="how long kernels and steps take on this machine")
     benches = tools_of(bench)
     timed = [benches.add_parser("kernels", help="each kernel by each implementation that serves it here")]
@@ -76,6 +86,14 @@ def _evaluate_stages(arguments: argparse.Namespace) -> None:
 
     picture = Path(arguments.picture) if arguments.picture else None
     print(compare_stages(arguments.runs, prompts_of(arguments.prompts), picture))
+
+
+def _evaluate_asset(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from dreamforge.evaluate.asset import compare_assets
+
+    print(compare_assets(Path(arguments.file), Path(arguments.truth)))
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ def add_to(commands: Any) -> None:
     tools = tools_of(toy)
     _add_object(tools)
     bank = tools.add_parser("bank", help="write posed pictures of a mesh, for --prior empirical")
-    bank.add_argument("mesh", metavar="MESH", help="a .glb or .obj file inside the unit sphere")
+    bank.add_argument("mesh", metavar="MESH", help="a .glb or .obj file; one that is not inside the unit sphere is moved there")
     bank.add_argument("-o", "--output", required=True, metavar="DIR", help="a new folder")
     bank.add_argument("--views", type=int, default=160, help="number of pictures (default: 160)")
     bank.add_argument("--size", type=int, default=128, help="pixels a side (default: 128)")

@@ -18,7 +18,7 @@ from dreamforge.export.projection import project_colors
 from dreamforge.export.surface import GREY, Render, render_views
 from dreamforge.kernels.raster import Fragments, interpolate, rasterize
 
-VIEWS = 24  # 36 views, or half as large again, gave the same PSNR
+VIEWS = 24  # 36 views, or half as large again, gave the same PSNR (at 2048 texels: 512 pixels 0.02 dB more than 384)
 FAR = 1e3  # depth of what is not the mesh
 JUMP = 0.08  # of depth between neighbouring pixels: beyond it they show different parts
 
@@ -44,7 +44,7 @@ def bake(mesh: Mesh, render: Render, size: int = 1024) -> Mesh:
     it fits what the views show beside the mesh's slightly different outline.)
     """
     mesh = unwrap(mesh, size)
-    photos = _photograph(mesh, render, max(128, size // 4))
+    photos = _photograph(mesh, render, max(128, min(size // 4, 128 + size // 8)))
     texel, position, normal = texels(mesh, size)
     depth = photos.fragments.depth.numpy()
     colors, weight = project_colors(position, normal, photos.cameras, photos.colors, photos.trust, depth)

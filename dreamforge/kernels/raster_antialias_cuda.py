@@ -20,9 +20,10 @@ def find_pairs(pixels: Tensor, depth: Tensor, faces: Tensor, face: Tensor, dista
     """codes `[B,2,H,W]` int32 of each pixel's pairs with its right and its lower neighbour, and shares `[B,2,H,W]`: see
     the kernel."""
     views, height, width = face.shape
+    across = raster_reference.opposite_corners(faces, pixels.shape[1])
     codes = torch.empty(views, 2, height, width, dtype=torch.int32, device=face.device)
     shares = torch.empty_like(codes, dtype=torch.float64)
-    tensors = (pixels, depth.double().contiguous(), faces, opposite_corners(faces, pixels.shape[1]), face)
+    tensors = (pixels, depth.double().contiguous(), faces, across.int(), face)
     tensors = (*tensors, distance.contiguous(), codes, shares)
     PROGRAM.launch("find_pairs", blocks_for(codes.numel(), THREADS), THREADS, *tensors, pixels.shape[1], *face.shape)
     return codes, shares
@@ -46,22 +47,3 @@ def blend_backward(
     sizes = (pixels.shape[1], channels, views, height, width)
     PROGRAM.launch("blend_backward", blocks_for(codes.numel(), THREADS), THREADS, *tensors, *sizes)
     return to_image, to_pixels
-
-
-def opposite_corners(faces: Tensor, vertices: int) -> Tensor:
-    """`raster_reference.opposite_corners` `[F,3]`, int32, without making the host wait.
-
-    Edges sorted by their two vertices: where two are equal, and no third, each is the other's partner.
-    """
-    if len(faces) == 0:
-        return faces
-    a, b = faces[:, [1, 2, 0]].reshape(-1).long(), faces[:, [2, 0, 1]].reshape(-1).long()
-    key, order = torch.sort(a.minimum(b) * vertices + a.maximum(b), stable=True)
-    after = torch.cat([key[1:], key.new_full((1,), -1)])
-    same_next = key == after
-    same_before = torch.cat([same_next.new_zeros(1), same_next[:-1]])
-    next_same_next = torch.cat([same_next[1:], same_next.new_zeros(1)])
-    first = same_next & ~same_before & ~next_same_next  # of exactly two
-    second = torch.cat([first.new_zeros(1), first[:-1]])
-    partner = torch.where(first, order.roll(-1), torch.where(second, order.roll(1), -1))
-    return torch.empty_like(partner).scatter_(0, order, partner).int().view(-1, 3)

@@ -72,7 +72,7 @@ def antialias(image: Tensor, pixels: Tensor, depth: Tensor, faces: Tensor, face:
     """`[B,C,H,W]`; see `dreamforge.kernels.raster.antialias`."""
     if len(faces) == 0:
         return image
-    across = opposite_corners(faces)
+    across = opposite_corners(faces, pixels.shape[1])
     out = image
     for axis in (0, 1):
         out = out + _blended(image, axis, pixels, depth, faces, across, face.long(), distance)
@@ -149,18 +149,23 @@ def _outline(
     return found
 
 
-def opposite_corners(faces: Tensor) -> Tensor:
-    """`[F,3]`: beyond the edge opposite corner k of face f, the corner 3 f' + k' of the other face that is not on it;
-    -1 where not exactly two faces share the edge."""
-    count = int(faces.max()) + 1
-    a, b = faces[:, [1, 2, 0]].reshape(-1), faces[:, [2, 0, 1]].reshape(-1)
-    _, edge, sharing = (a.minimum(b) * count + a.maximum(b)).unique(return_inverse=True, return_counts=True)
-    order = edge.argsort(stable=True)
-    first = (sharing.cumsum(0) - sharing)[edge]
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=faces.device)
-    shared = sharing[edge] == 2
-    return torch.where(shared, order[torch.where(shared, 2 * first + 1 - rank, 0)], -1).view(-1, 3)
+def opposite_corners(faces: Tensor, vertices: int) -> Tensor:
+    """`[F,3]` int64: beyond the edge opposite corner k of face f, the corner 3 f' + k' of the other face that is not on
+    it; -1 where not exactly two faces share the edge. The host waits for nothing.
+
+    Edges sorted by their two vertices: where two are equal, and no third, each is the other's partner.
+    """
+    if len(faces) == 0:
+        return faces.long()
+    a, b = (faces.long().roll(turn, dims=1).reshape(-1) for turn in (-1, 1))
+    key, order = torch.sort(a.minimum(b) * vertices + a.maximum(b), stable=True)
+    same_next = key == torch.cat([key[1:], key.new_full((1,), -1)])
+    same_before = torch.cat([same_next.new_zeros(1), same_next[:-1]])
+    next_same_next = torch.cat([same_next[1:], same_next.new_zeros(1)])
+    first = same_next & ~same_before & ~next_same_next  # of exactly two
+    second = torch.cat([first.new_zeros(1), first[:-1]])
+    partner = torch.where(first, order.roll(-1), torch.where(second, order.roll(1), -1))
+    return torch.empty_like(partner).scatter_(0, order, partner).view(-1, 3)
 
 
 def texture_level(

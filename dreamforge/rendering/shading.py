@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -50,11 +51,13 @@ class Environment:
     harmonics: Tensor
 
     @classmethod
+    @cache
     def studio(cls, device: torch.device | str = "cpu") -> Environment:
-        """Soft white light, brighter from above and a little from the front; a white ball looks white."""
-        up, front = torch.tensor([0.0, 1.0, 0.0], device=device), torch.tensor([0.0, 0.0, 1.0], device=device)
-        first = torch.tensor([0.75 / Y0], device=device)
-        return cls(torch.cat([first, Y1 * (0.35 * up + 0.15 * front), torch.zeros(5, device=device)])[:, None].expand(9, 3))
+        """Soft white light, brighter from above and a little from the front; a white ball looks white. Made once, so that
+        no step waits for a copy."""
+        up, front = torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0.0, 0.0, 1.0])
+        harmonics = torch.cat([torch.tensor([0.75 / Y0]), Y1 * (0.35 * up + 0.15 * front), torch.zeros(5)])
+        return cls(harmonics[:, None].expand(9, 3).to(device, non_blocking=True))
 
     def irradiance(self, normal: Tensor) -> Tensor:
         """Of points with normals `[N,3]`, over pi: what a white matt point scatters, `[N,3]`.

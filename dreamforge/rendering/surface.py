@@ -32,12 +32,21 @@ class Seen:
         """`[B,H,W]` where the surface is."""
         return self.fragments.face >= 0
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether what lies beside the surface is painted with it: where the host would have to wait for how much does
+        not."""
+        return self.pixels.device.type != "cpu"
+
     def gather(self, image: Tensor) -> Tensor:
-        """An image's `[B,C,H,W]` values where the surface is, `[N,C]`."""
-        return image.movedim(1, -1)[self.hit]
+        """An image's `[B,C,H,W]` values where the surface is, `[N,C]`, or `everywhere`."""
+        rows = image.movedim(1, -1)
+        return rows.flatten(0, 2) if self.everywhere else rows[self.hit]
 
     def scatter(self, values: Tensor) -> Tensor:
-        """The inverse, `[B,C,H,W]`, 0 where there is no surface."""
+        """The inverse, `[B,C,H,W]`; what there is beside the surface counts for nothing."""
+        if self.everywhere:
+            return values.view(*self.hit.shape, -1).movedim(-1, 1)
         image = values.new_zeros(*self.hit.shape, values.shape[1])
         return image.index_put((self.hit,), values).movedim(-1, 1)
 
@@ -79,30 +88,34 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 class Neighbours:
-    """Which vertices and which faces of a mesh adjoin, for the penalties on its shape."""
+    """Which vertices and which faces of a mesh adjoin, for the penalties on its shape; the host waits for nothing.
 
-    def __init__(self, faces: Tensor) -> None:
-        faces = faces.long()
-        a, b, count = faces.flatten(), faces.roll(-1, dims=1).flatten(), int(faces.max()) + 1 if len(faces) else 1
-        key = (a.minimum(b) * count + a.maximum(b)).unique()
-        self.edges = torch.stack([key // count, key % count], dim=1)  # [E,2]
-        across = opposite_corners(faces) if len(faces) else faces
-        f, k = ((across >= 0) & (across // 3 > torch.arange(len(faces), device=faces.device)[:, None])).nonzero(as_tuple=True)
-        self.pairs = torch.stack([f, across[f, k] // 3], dim=1)  # [P,2]
-        self.faces = faces
+    faces: `[F,3]` of `vertices` vertices. Faces whose corners are all one, which fill up a list, do not count, nor do
+    vertices without faces.
+    """
+
+    def __init__(self, faces: Tensor, vertices: int) -> None:
+        self.faces = faces.long()
+        across = opposite_corners(self.faces, vertices)
+        self.beyond = across // 3  # [F,3] the face beyond the edge opposite each corner, or -1
+        self.ends = tuple(self.faces.roll(turn, dims=1).flatten() for turn in (-1, 1))  # of that edge: [3F]
+        share = torch.where(across >= 0, 0.5, 1.0).flatten()  # an edge that two faces share is here twice
+        self.share = (share * (self.ends[0] != self.ends[1]))[:, None]
 
     def laplacian(self, vertices: Tensor) -> Tensor:
         """Mean squared distance of vertices from the mean of their neighbours."""
-        a, b = self.edges.unbind(1)
-        total = torch.zeros_like(vertices).index_add(0, a, vertices[b]).index_add(0, b, vertices[a])
-        ones = torch.ones_like(vertices[:, :1])
-        count = torch.zeros_like(ones).index_add(0, a, ones[a]).index_add(0, b, ones[b])
-        return ((total / count.clamp(min=1) - vertices) * (count > 0)).square().sum(1).mean()
+        placed = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=1)
+        (a, b), total = self.ends, torch.zeros_like(placed)
+        total = total.index_add(0, a, self.share * placed[b]).index_add(0, b, self.share * placed[a])
+        joined = total[:, 3:] > 0
+        off = torch.where(joined, total[:, :3] / torch.where(joined, total[:, 3:], 1) - vertices, 0)
+        return off.square().sum() / joined.sum().clamp(min=1)
 
     def normal_consistency(self, vertices: Tensor) -> Tensor:
         """Mean of 1 - cosine of the angle between the normals of adjoining faces."""
         corner = vertices[self.faces]
         across = torch.linalg.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
         normal = functional.normalize(across, dim=1)
-        a, b = self.pairs.unbind(1)
-        return (1 - (normal[a] * normal[b]).sum(1)).sum() / max(1, len(a))
+        pair = self.beyond > torch.arange(len(normal), device=normal.device)[:, None]  # each once
+        bend = 1 - (normal[:, None] * normal[self.beyond.clamp(min=0)]).sum(2)
+        return (bend * pair).sum() / pair.sum().clamp(min=1)

@@ -17,6 +17,7 @@ QUERY = 1 << 18  # points at a time outside rendering
 UPDATE_EVERY = 8  # steps between looks at which cells are occupied
 DECAY = 0.8  # of what was seen in a cell earlier, per look
 VISIBLE = 0.01  # the opacity of one step of a ray below which a cell is passed over
+STILL_VISIBLE = 0.003  # the same where a still picture is made, of the densities that are there and no neighbours'
 
 
 class Field(nn.Module):
@@ -62,6 +63,7 @@ class Field(nn.Module):
         corners = torch.cartesian_prod(*[torch.arange(cells, device=device)] * 3)
         reached = (corners + 0.5 - cells / 2).norm(dim=-1) < (cells + 3**0.5) / 2
         self.register_buffer("corners", corners[reached], persistent=False)  # of the cells that the unit sphere reaches
+        self._still: tuple[Tensor, Tensor] | None = None
         self._look(torch.full_like(self.corners, 0.5, dtype=torch.float32))
 
     def query(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +89,7 @@ class Field(nn.Module):
         """Views on plain backgrounds `[B,3]`, with normals if asked for, at seven times the look-ups.
 
         In training, samples are jittered by the number of renders so far. In evaluation they lie still and twice as
-        close. See `dreamforge.contracts.Scene`.
+        close, in fewer cells. See `dreamforge.contracts.Scene`.
         """
         cameras, background = cameras.to(self.table.device), background.to(self.table.device)
         step, jitter = 1 / self.samples, None
@@ -98,7 +100,31 @@ class Field(nn.Module):
             jitter = jitter.to(background, non_blocking=True)
             step = 2 / self.samples
         query = self.query_with_normals if normals else self.query
-        return render_volume(cameras, background, query, self.occupied, self.floor, step, jitter)
+        return render_volume(cameras, background, query, *self._grids(), step, jitter)
+
+    def _grids(self) -> tuple[Tensor, Tensor]:
+        """`occupied` and `floor`; for still pictures from eight places in each cell, since nothing is to grow there.
+
+        An export of a ragged field took 0.7 times as long with these, and its pictures were the same to 59 dB.
+        """
+        if self.training:
+            return self.occupied, self.floor
+        if self._still is None:
+            highest, lowest = torch.zeros_like(self.seen), torch.zeros_like(self.seen)
+            places = torch.cartesian_prod(*[torch.tensor([0.25, 0.75])] * 3).to(self.corners.device)
+            inside = torch.stack([self._densities((self.corners + place) * (2 / len(highest)) - 1) for place in places])
+            highest[self.corners.unbind(1)], lowest[self.corners.unbind(1)] = inside.amax(0), inside.amin(0)
+            self._still = highest * (2 / self.samples) > STILL_VISIBLE, lowest
+        return self._still
+
+    def train(self, mode: bool = True) -> Field:
+        """As of every module; what still pictures knew is forgotten."""
+        self._still = None
+        return super().train(mode)
+
+    def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
+        self._still = None
+        super()._load_from_state_dict(*arguments, **options)
 
     def param_groups(self) -> list[dict[str, Any]]:
         """One group, the table; see `dreamforge.contracts.Scene`."""
@@ -110,11 +136,12 @@ class Field(nn.Module):
         mean variance of depth where alpha is above a half (HiFA), for thin surfaces."""
         alpha = views.alpha.clamp(1e-3, 1 - 1e-3)
         distortion = alpha.new_zeros(()) if views.distortion is None else views.distortion.mean()
-        solid = views.alpha > 0.5
-        none = views.variance is None or not solid.any()
+        solid = (views.alpha > 0.5).to(alpha)
         return {
             "distortion": distortion,
-            "z_variance": alpha.new_zeros(()) if none else views.variance[solid].mean(),
+            "z_variance": alpha.new_zeros(())
+            if views.variance is None
+            else (views.variance * solid).sum() / solid.sum().clamp(min=1),
             "sparsity": (views.alpha**2 + 0.01).sqrt().mean(),
             "opaque": nn.functional.binary_cross_entropy(alpha, alpha),
         }
@@ -137,6 +164,7 @@ class Field(nn.Module):
         self.floor.copy_(-_highest_nearby(-sigmas))
         torch.gt(_highest_nearby(self.seen) * (2 / self.samples), VISIBLE, out=self.occupied)
 
+    @torch.no_grad()
     def _densities(self, points: Tensor) -> Tensor:
         return torch.cat([self.query(part)[0] for part in points.split(QUERY)])
 

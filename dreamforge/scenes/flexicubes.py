@@ -7,6 +7,7 @@ nearer to where the surface crosses the edge between its cubes, where the paper 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
 
@@ -17,6 +18,9 @@ CORNERS = list(product((0, 1), repeat=3))
 """Of a cube, as steps along x, y and z; corner k is bit k of a case."""
 EDGES = [(a, b) for axis in range(3) for a, b in product(range(8), repeat=2) if b - a == 4 >> axis and not a & (4 >> axis)]
 """Of a cube, from the lower corner to the higher: four along each axis."""
+LAST = torch.iinfo(torch.int64).max
+Room = Callable[[Tensor], int]
+"""How many entries to make room for, where as many are needed as a tensor says."""
 RING = [(0, 3), (1, 2)]
 """Where a cube lies around one of its edges, counter-clockwise about the edge's axis, by its steps along the next two axes."""
 
@@ -77,46 +81,67 @@ def cases_of(inside: Tensor, cells: int) -> Tensor:
     return case.flatten()
 
 
-def dual_surface(points: Tensor, distances: Tensor, cells: int, weights: Tensor) -> tuple[Tensor, Tensor]:
+def dual_surface(
+    points: Tensor, distances: Tensor, cells: int, weights: Tensor, rooms: Sequence[Room] = (int, int, int, int)
+) -> tuple[Tensor, Tensor]:
     """The zero level of distances `[(cells+1)^3]` (positive outside) at lattice points `[(cells+1)^3,3]`, under weights
-    `[cells^3,20]`: vertices `[V,3]`, differentiable in all three, and faces `[F,3]`. Open at the lattice's sides."""
-    case = cases_of(distances <= 0, cells)
+    `[cells^3,20]`: vertices `[V,3]`, differentiable in all three, and faces `[F,3]`. Open at the lattice's sides.
+
+    rooms: for cubes, crossings, vertices and quads, by default what each needs. Where there is room for more, vertices
+    at the origin and faces (0, 0, 0) fill up the rest; where there is less, the surface has holes.
+    """
     counts, piece, _, edges, corners, _ = _tables(points.device)
-    active = (counts[case] > 0).nonzero()[:, 0]
-    case = case[active]
+    case = cases_of(distances <= 0, cells)
+    active, real = listed(counts[case] > 0, rooms[0])
+    case = torch.where(real, case[active], 0)  # which has no surface
     first = counts[case].cumsum(0) - counts[case]  # each cube's first vertex
-    cube, edge = (piece[case] >= 0).nonzero(as_tuple=True)  # a crossing of an edge, as one cube has it: [P]
-    vertex = first[cube] + piece[case[cube], edge]
+    found, real = listed(piece[case] >= 0, rooms[1])  # a crossing of an edge, as one cube has it: [P]
+    cube, edge = found // len(EDGES), found % len(EDGES)
+    most = rooms[2](counts[case].sum())
+    vertex = torch.where(real, first[cube] + piece[case[cube], edge], most).clamp(max=most)
     ends = edges[edge]  # [P,2]
     side = cells + 1
-    steps = torch.tensor([side * side, side, 1], device=points.device)
     x, y, z = active // cells**2, active // cells % cells, active % cells
     corner = (x * side + y) * side + z
-    a, b = (corner[cube, None] + (corners @ steps)[ends]).unbind(1)
+    steps = (corners[:, 0] * side + corners[:, 1]) * side + corners[:, 2]
+    a, b = (corner[cube, None] + steps[ends]).unbind(1)
     factors = 1 + weights[active].tanh()
     alpha = factors[cube[:, None], ends]
     sa, sb = (distances[a] * alpha[:, 0])[:, None], (distances[b] * alpha[:, 1])[:, None]
-    crossing = (sa * points[b] - sb * points[a]) / (sa - sb)
+    crossing = (sa * points[b] - sb * points[a]) / torch.where(real[:, None], sa - sb, 1)
     beta = factors[cube, 8 + edge][:, None]
-    total = points.new_zeros(int(counts[case].sum()), 4).index_add(0, vertex, torch.cat([beta * crossing, beta], dim=1))
-    vertices = total[:, :3] / total[:, 3:]
-    return vertices, _quads(vertices.detach(), crossing.detach(), vertex, a * 3 + edge // 4, edge, distances[a] <= 0)
+    total = points.new_zeros(most + 1, 4).index_add(0, vertex, torch.cat([beta * crossing, beta], dim=1))[:most]
+    vertices = total[:, :3] / torch.where(total[:, 3:] > 0, total[:, 3:], 1)
+    line = torch.where(real, (a * 3 + edge // 4) * 4 + _tables(a.device)[5][edge], LAST)
+    return vertices, _quads(vertices.detach(), crossing.detach(), vertex, line, distances[a] <= 0, rooms[3])
+
+
+def listed(mask: Tensor, room: Room) -> tuple[Tensor, Tensor]:
+    """Where a mask is true, flat indices `[N]`, and which of these are real: the others, all 0, fill up the room."""
+    flat = mask.flatten()
+    count = flat.sum()
+    size = room(count)
+    place = torch.where(flat, flat.cumsum(0) - 1, size).clamp(max=size)
+    number = torch.arange(len(flat), device=flat.device)
+    index = number.new_zeros(size + 1).scatter_(0, place, number)[:size]
+    return index, number.new_ones(size).cumsum(0) <= count
 
 
 def _quads(
-    vertices: Tensor, crossing: Tensor, vertex: Tensor, line: Tensor, edge: Tensor, rising: Tensor
+    vertices: Tensor, crossing: Tensor, vertex: Tensor, line: Tensor, rising: Tensor, room: Room
 ) -> Tensor:
     """Faces `[F,3]`: around each lattice edge that is crossed, a quad of the vertices of its four cubes, cut in two along
     the diagonal that passes nearer to the crossing.
 
-    For each crossing as a cube has it `[P]`: where, its vertex, the number of the lattice edge, that in the cube, and
-    whether the edge's lower end is inside.
+    For each crossing as a cube has it `[P]`: where, its vertex, four times the number of the lattice edge and the
+    cube's place around it (or LAST), and whether the edge's lower end is inside.
     """
-    order = (line * 4 + _tables(line.device)[5][edge]).argsort()
-    _, count = line[order].unique_consecutive(return_counts=True)
-    whole = order[(count == 4).repeat_interleave(count)].view(-1, 4)
+    line, order = line.sort()
+    start, real = listed((line[:-3] // 4 == line[3:] // 4) & (line[:-3] < LAST), room)
+    whole = order[start[:, None] + torch.arange(4, device=order.device)]
     quad = torch.where(rising[whole[:, :1]], vertex[whole], vertex[whole].flip(1))
+    quad = torch.where(real[:, None] & (quad < len(vertices)).all(1, keepdim=True), quad, 0)
     corner, middle = vertices[quad], crossing[whole].mean(1)
     apart = [(0.5 * (corner[:, k] + corner[:, k + 2]) - middle).norm(dim=1) for k in (0, 1)]
     quad = torch.where((apart[0] <= apart[1])[:, None], quad, quad.roll(1, dims=1))
-    return torch.cat([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
+    return torch.cat([quad[:, :3], torch.cat([quad[:, :1], quad[:, 2:]], dim=1)])

@@ -208,7 +208,7 @@ class TexturedMesh(nn.Module):
         """"offsets", mean squared; "laplacian", mean squared distance of vertices from the mean of their neighbours;
         "normal_consistency", mean 1 - cosine of the angle between the normals of adjoining faces."""
         if self._neighbours is None:
-            self._neighbours = Neighbours(self.faces)
+            self._neighbours = Neighbours(self.faces, len(self.vertices))
         return {
             "offsets": self.offsets.square().sum(1).mean(),
             "laplacian": self._neighbours.laplacian(self.places),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from itertools import permutations
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from dreamforge.cameras import Cameras, sphere
 from dreamforge.components import Count, NonNegative, Range
 from dreamforge.contracts import Mesh, Scene, Views
 from dreamforge.errors import UserError
+from dreamforge.kernels.capacity import Capacity
 from dreamforge.rendering.surface import Neighbours, Seen, render_surface
 from dreamforge.scenes.colors import HashColors
 from dreamforge.scenes.flexicubes import dual_surface
@@ -57,7 +58,7 @@ class Tets(nn.Module):
             raise UserError(f"scene.ellipsoid: {list(ellipsoid)} is not three half axes in (0, 1]")
         self.cells, self.extraction = cells, extraction
         self.learning_rates = {"distances": distance_lr, "offsets": offset_lr, "colors.table": color_lr}
-        points = lattice(cells).to(device)
+        points = lattice(cells, device)
         axes = torch.tensor(list(ellipsoid), device=device)
         self.distances = nn.Parameter(((points / axes).norm(dim=1) - 1) * float(axes.min()))
         self.offsets = nn.Parameter(torch.zeros_like(points))
@@ -66,12 +67,16 @@ class Tets(nn.Module):
             self.learning_rates["weights"] = weight_lr
             self.weights = nn.Parameter(torch.zeros(cells**3, 20, device=device))
         self._shown: tuple[Tensor, Tensor] | None = None
+        self._rooms = [Capacity() for _ in range(4)]
 
     def surface(self) -> tuple[Tensor, Tensor]:
         """Vertices `[V,3]`, differentiable, and faces `[F,3]` of the zero level, counter-clockwise from outside."""
-        points = lattice(self.cells).to(self.distances.device) + self.offsets.tanh() / self.cells
+        device = self.distances.device
+        points = lattice(self.cells, device) + self.offsets.tanh() / self.cells
         if self.extraction == "flexicubes":
-            return dual_surface(points, self.distances, self.cells, self.weights)
+            exact = device.type == "cpu" or not self.training
+            rooms = [partial(room.room, exact=exact) for room in self._rooms]
+            return dual_surface(points, self.distances, self.cells, self.weights, rooms)
         return marching_tetrahedra(points, self.distances, tetrahedra(self.cells).to(points.device))
 
     def render(self, cameras: Cameras, background: Tensor, normals: bool = False) -> Views:
@@ -93,7 +98,7 @@ class Tets(nn.Module):
         """"laplacian" and "normal_consistency" as of the textured mesh; "crossings", DMTet's penalty on changes of
         sign along lattice edges, against loose pieces and folds."""
         vertices, faces = self._shown or self.surface()
-        near = Neighbours(faces)
+        near = Neighbours(faces, len(vertices))
         return {
             "laplacian": near.laplacian(vertices) if len(faces) else vertices.sum(),
             "normal_consistency": near.normal_consistency(vertices) if len(faces) else vertices.sum(),
@@ -101,14 +106,15 @@ class Tets(nn.Module):
         }
 
     def _crossings(self) -> Tensor:
+        """The binary cross-entropy of each end's distance, in cells, with the other end's sign: where these differ it is
+        the softplus of the distance's size."""
         side = self.cells + 1
-        values, total = self.distances.view(side, side, side), self.distances.new_zeros(())
+        values = self.distances.view(side, side, side)
+        outside, cost = values > 0, nn.functional.softplus(values.abs() * self.cells)
+        total = values.new_zeros(())
         for axis in range(3):
-            a, b = values.narrow(axis, 0, self.cells), values.narrow(axis, 1, self.cells)
-            crossed = (a > 0) != (b > 0)
-            a, b = a[crossed] * self.cells, b[crossed] * self.cells
-            cross = nn.functional.binary_cross_entropy_with_logits
-            total = total + cross(a, (b > 0).to(a), reduction="sum") + cross(b, (a > 0).to(b), reduction="sum")
+            (a, b), (before, after) = ([x.narrow(axis, k, self.cells) for k in (0, 1)] for x in (cost, outside))
+            total = total + ((a + b) * (before != after)).sum()
         return total / side**2
 
     def after_step(self, step: int, steps: int, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
@@ -153,9 +159,9 @@ class Tets(nn.Module):
 
 
 @cache
-def lattice(cells: int) -> Tensor:
-    """`[(cells+1)^3,3]` points over [-1,1]^3, z fastest."""
-    return torch.cartesian_prod(*[torch.linspace(-1, 1, cells + 1)] * 3)
+def lattice(cells: int, device: torch.device = torch.device("cpu")) -> Tensor:
+    """`[(cells+1)^3,3]` points over [-1,1]^3, z fastest; made once, so that no step waits for a copy."""
+    return torch.cartesian_prod(*[torch.linspace(-1, 1, cells + 1)] * 3).to(device)
 
 
 @cache

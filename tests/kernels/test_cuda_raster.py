@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from dreamforge.kernels import raster_cuda, raster_reference
-from dreamforge.kernels.raster_antialias_cuda import opposite_corners
 from tests.kernels import test_raster
 from tests.kernels.emulator import cuda_on_cpu, needs_compiler
 from tests.kernels.test_raster import SCENES, everything
@@ -30,13 +29,6 @@ def test_kernels_match_the_reference(scene: str, cull_back: bool) -> None:
         for name, value in expected.items():
             error = (got[name].double() - value).norm() / value.double().norm().clamp(min=1e-6)
             assert error < 1e-4, (name, error)
-
-
-@pytest.mark.parametrize("scene", [name for name in SCENES if name != "nothing"])
-def test_edges_find_their_partners_without_a_number_read_back(scene: str) -> None:
-    pixels, _, faces, *_ = SCENES[scene]()
-    expected = raster_reference.opposite_corners(faces.long())
-    assert torch.equal(opposite_corners(faces.int(), pixels.shape[1]).long(), expected)
 
 
 @pytest.mark.parametrize(

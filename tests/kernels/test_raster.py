@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dreamforge import cameras
 from dreamforge.contracts import Mesh
-from dreamforge.kernels import raster
+from dreamforge.kernels import raster, raster_reference
 from dreamforge.kernels.raster import Fragments, antialias, interpolate, rasterize, sample_texture, texture_level
 from dreamforge.rendering.raster import render_mesh
 
@@ -269,3 +269,19 @@ def test_references_serve_without_numba(monkeypatch: pytest.MonkeyPatch) -> None
     slow = render_mesh(mesh, views, torch.ones(1, 3))
     torch.testing.assert_close(fast.rgb, slow.rgb, atol=1e-4, rtol=0)
     assert isinstance(rasterize(*SCENES["ball"]()), Fragments)
+
+
+def test_edges_find_their_partners() -> None:
+    """By hand: two faces an edge are partners, one or three are not."""
+    random = torch.Generator().manual_seed(0)
+    faces = torch.rand(60, 12, generator=random).argsort(dim=1)[:, :3]
+    corners: dict[frozenset, list[int]] = {}
+    for number, face in enumerate(faces.tolist()):
+        for k in range(3):
+            corners.setdefault(frozenset(face[:k] + face[k + 1 :]), []).append(3 * number + k)
+    expected = torch.full((180,), -1)
+    for pair in corners.values():
+        if len(pair) == 2:
+            expected[pair] = torch.tensor(pair[::-1])
+    assert (expected >= 0).any() and any(len(c) > 2 for c in corners.values())
+    assert torch.equal(raster_reference.opposite_corners(faces, 12), expected.view(-1, 3))

@@ -85,11 +85,15 @@ def test_the_ending_of_rays_changes_nothing_to_be_seen(fitted: Field) -> None:
     cameras, black = sphere(3, 32), torch.zeros(3, 3)
     with torch.no_grad():
         ended = fitted.render(cameras, black)
-        floor = fitted.floor.clone()
-        fitted.floor.zero_()
+        occupied, floor = fitted._grids()
+        fitted._still = occupied, torch.zeros_like(floor)
         whole = fitted.render(cameras, black)
-        fitted.floor.copy_(floor)
+        fitted._still = torch.ones_like(occupied), torch.zeros_like(floor)  # every cell
+        everything = fitted.render(cameras, black)
+        fitted.eval()
+    assert floor.max() > 0 and occupied.float().mean() < fitted.occupied.float().mean()
     assert (ended.rgb - whole.rgb).abs().max() < 0.01 and (ended.alpha - whole.alpha).abs().max() < 0.01
+    assert (ended.alpha - everything.alpha).abs().max() < 0.03
 
 
 def test_resuming_is_bit_identical() -> None:

@@ -11,6 +11,7 @@ import torch
 import trimesh
 from torch import Tensor
 
+from dreamforge.rendering.surface import Neighbours
 from dreamforge.scenes.flexicubes import dual_surface, patches
 from dreamforge.scenes.tet import Tets, lattice
 
@@ -46,6 +47,28 @@ def test_gradients_are_those_of_finite_differences() -> None:
     weights = 0.3 * torch.randn(27, 20, generator=random).double()
     inputs = [x.double().requires_grad_() for x in (points, distances, weights)]
     assert torch.autograd.gradcheck(lambda p, d, w: dual_surface(p, d, 3, w)[0], inputs)
+
+
+def test_room_to_spare_changes_neither_surface_nor_penalties_nor_gradients() -> None:
+    """As on a GPU, where the host makes room without knowing how much is needed; too little leaves holes, no more."""
+    random = torch.Generator().manual_seed(1)
+    points, distances = lattice(8), torch.randn(9**3, generator=random)
+    weights = torch.randn(8**3, 20, generator=random)
+    found = []
+    for room in (int, lambda count: int(1.5 * count)):
+        inputs = [x.clone().requires_grad_() for x in (points, distances, weights)]
+        vertices, faces = dual_surface(*inputs[:2], 8, inputs[2], (room,) * 4)
+        near = Neighbours(faces, len(vertices))
+        penalties = near.laplacian(vertices), near.normal_consistency(vertices)
+        sum(penalties).backward()
+        found.append((vertices.detach(), faces, *(value.detach() for value in penalties), *(x.grad for x in inputs)))
+    (vertices, faces, *figures), (more, spare, *others) = found
+    assert torch.equal(more[: len(vertices)], vertices) and not more[len(vertices) :].any()
+    assert torch.equal(spare[spare.any(1)], faces) and len(spare) > len(faces)
+    for value, other in zip(figures, others, strict=True):
+        torch.testing.assert_close(other, value)
+    vertices, faces = dual_surface(points, distances, 8, weights, (lambda count: int(0.7 * count),) * 4)
+    assert vertices.isfinite().all() and 0 < faces.any(1).sum() < found[0][1].any(1).sum() and faces.amax() < len(vertices)
 
 
 def ball(points: Tensor) -> Tensor:

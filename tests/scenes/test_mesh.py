@@ -15,6 +15,7 @@ from dreamforge.contracts import Mesh
 from dreamforge.errors import UserError
 from dreamforge.optimize import Progress, make_optimizer, optimize
 from dreamforge.rendering.raster import render_mesh
+from dreamforge.rendering.surface import Seen
 from dreamforge.scenes.convert import hand_over
 from dreamforge.scenes.gaussians import Gaussians
 from dreamforge.scenes.mesh import TexturedMesh, bent
@@ -130,6 +131,21 @@ def test_the_lamp_shines_from_the_camera_and_the_studio_from_above() -> None:
     assert min(lamp[1], studio[1]) < both[1] < max(lamp[1], studio[1])
     with pytest.raises(UserError, match="shading=pbr"):
         TexturedMesh(texture_size=64, point_light=0.5)
+
+
+@pytest.mark.parametrize("options", [{"shading": "pbr", "normal_map": True, "point_light": 0.5}, {"appearance": "hashgrid"}])
+def test_painting_everywhere_is_painting_the_surface(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where nobody counts the pixels that show it: the same pictures and gradients."""
+    scene, found = TexturedMesh(texture_size=64, **options), []
+    for everywhere in (False, True):
+        monkeypatch.setattr(Seen, "everywhere", everywhere)
+        scene.zero_grad()
+        shown = scene.render(CAMERAS, WHITE).rgb
+        shown.square().sum().backward()
+        found.append((shown.detach(), *(group["params"].grad.clone() for group in scene.param_groups())))
+    for one, other in zip(*found, strict=True):
+        assert one.any()
+        torch.testing.assert_close(other, one, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
