@@ -31,6 +31,13 @@ def run(
     return start(prompt, recipe, overrides, out, **settings)
 
 
+def edit(source: str | Path, prompt: str = "", recipe: str = "retexture", overrides: Sequence[str] = (), **settings: Any) -> Run:
+    """Edit a file of a mesh or of splats, or what a run made, and return the edit's run; see `dreamforge.pipeline.start`."""
+    from dreamforge.pipeline import start
+
+    return start(prompt, recipe, overrides, source=str(source), **settings)
+
+
 def resume(folder: str | Path) -> Run:
     """Finish an interrupted run; see `dreamforge.pipeline.resume`."""
     from dreamforge import pipeline

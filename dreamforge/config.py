@@ -37,7 +37,7 @@ class StageConfig:
     """One optimization: a scene, what pulls on it, and the views it is seen from."""
 
     name: str = "optimize"
-    steps: Count = 300
+    steps: Annotated[int, Range(0)] = 300
     batch: Count = 4
     size: Annotated[int, Range(8, 4096)] = 64
     scene: Annotated[Component | None, "scenes"] = None
@@ -77,6 +77,8 @@ class StageConfig:
     """Weights of the scene's penalties, relative to the objective per view."""
     lr: Scheduled = 1.0
     """Multiplies every learning rate of the scene."""
+    budget: Annotated[float | None, Range(0, 1)] = None
+    """How far an edit may move anything, as a share of the asset's size; 0 leaves its shape alone, None lets it move."""
 
 
 @dataclass
@@ -96,14 +98,37 @@ class ExportConfig:
     """Whether viewers light the asset: a metallic-roughness material, with the surface's detail in a normal map."""
 
 
+def check_box(box: list[float], where: str) -> None:
+    """UserError for what are not the two corners of a box."""
+    if box and (len(box) != 6 or any(low >= high for low, high in zip(box[:3], box[3:], strict=True))):
+        raise UserError(f"{where}: {box} is no box; give its lowest and its highest corner, x0,y0,z0,x1,y1,z1")
+
+
+@dataclass
+class RegionConfig:
+    """The part of a source that may change: what all of those given agree on; all of it where none is given."""
+
+    box: Annotated[list[float], check_box] = field(default_factory=list)
+    """Its lowest and its highest corner x, y, z, x, y, z, in the source's own coordinates, y up."""
+    material: str = ""
+    """The faces of a mesh file that wear a material."""
+    painted: str = ""
+    """A mesh file of the same thing whose vertices are white where it may change and black elsewhere."""
+    needed: bool = False
+    """Whether the recipe means nothing without one."""
+
+
 @dataclass
 class RunConfig:
     """Everything a run depends on."""
 
     prompt: str = ""
     negative: str = ""
+    source: str = ""
+    """What an edit begins with: a file of a mesh or of splats, or a run folder."""
     source_prompt: str = ""
     """What an edit starts from, in words."""
+    region: RegionConfig = field(default_factory=RegionConfig)
     image: str = ""
     """A picture of what is wanted, for methods with an image prompt; left out, they draw one from the prior."""
     seed: Annotated[int, Range(0, 2**31)] = 0
@@ -137,8 +162,8 @@ def typed(tree: dict[str, Any]) -> RunConfig:
     config = _dataclass(RunConfig, tree, "")
     if not config.stages:
         raise UserError("stages: the recipe has none; give it at least one")
-    if config.stages[0].scene is None:
-        raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}")
+    if config.stages[0].scene is None and not config.source:
+        raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}, or a source to edit")
     for index, stage in enumerate(config.stages):
         if stage.scene is None and stage.particles > 1:
             raise UserError(f"stages.{index}.particles: the scenes are those of an earlier stage; set particles there")

@@ -65,6 +65,8 @@ class Progress:
     phi: LearnedScore | None = None
     source: Scene | None = None
     """The scene as it was when the stage began, kept for the objectives that edit it."""
+    hold: Callable[[], None] | None = None
+    """Puts back, after a step, what an edit may not change."""
     evaluations: int = 0
     """Of the prior: pictures times conditions."""
 
@@ -197,6 +199,8 @@ def optimize(
             group["lr"] = group["initial_lr"] * value_at(stage.lr, done) * progress.lr_factor
         optimizer.step()
         scene.after_step(step, stage.steps, optimizer, random("scene"))
+        if progress.hold:
+            progress.hold()
         if progress.phi:
             distilled.info |= progress.phi.learn(z.detach(), prompt, cameras, behind, done, random("phi"))
         progress.step += 1

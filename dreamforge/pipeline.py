@@ -14,11 +14,16 @@ import torch
 from dreamforge import config as configuration
 from dreamforge.building import build_phi, build_prior, build_scene, phi_goes_on, takes
 from dreamforge.cameras import Cameras, orbit, turntable
-from dreamforge.config import RunConfig, StageConfig
+from dreamforge.config import ExportConfig, RunConfig, StageConfig
 from dreamforge.console import Console
 from dreamforge.contracts import Prior, Scene
+from dreamforge.edit.hold import hold_of
+from dreamforge.edit.opening import described, opened
+from dreamforge.edit.original import keep, kept
+from dreamforge.edit.restoring import beginning, edited
 from dreamforge.errors import UserError
 from dreamforge.export import Exported, export_scene
+from dreamforge.export.frame import UNMOVED
 from dreamforge.kernels import compilation_ahead
 from dreamforge.optimize import MOST_ROLLBACKS, Diverged, Progress, make_optimizer, optimize, stage_conditions
 from dreamforge.pictures import contact_sheet, open_picture, save_picture, save_video
@@ -34,7 +39,7 @@ from dreamforge.stopping import Interrupted, StopSignals
 
 
 def start(
-    prompt: str,
+    prompt: str = "",
     recipe: str = "splats",
     overrides: Sequence[str] = (),
     out: str | None = None,
@@ -44,12 +49,17 @@ def start(
 ) -> Run:
     """Make a new run of a recipe and carry it through. Everything is checked before a folder is made.
 
-    overrides: "key.path=value" texts. settings: top-level keys of the configuration, such as seed=3.
+    prompt: left out, the recipe's or that of the run that is edited. overrides: "key.path=value" texts. settings:
+    top-level keys of the configuration, such as seed=3, or a source to edit.
     """
-    config, _ = configuration.load(recipe, overrides, prompt=prompt, **settings)
+    given = {"prompt": prompt} if prompt else {}
+    config, original = opened(*configuration.load(recipe, overrides, **given, **settings))
     prior = checked_prior(config)
     first_time = compilation_ahead()
     run, console = Run.create(config, list(command), out), console or Console()
+    if original:
+        keep(original, run)
+        run.describe(source=described(config, original))
     if first_time:
         console.say("first run on this machine: the CPU kernels are compiled once, which takes about half a minute")
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -79,7 +89,7 @@ def export(
     if scene is None or stage < len(config.stages) - 1:
         raise UserError(f"{folder} has no finished scene yet; finish it with: dreamforge resume {folder}")
     console = console or Console()
-    result = export_scene(scene, run.folder / "assets", formats, config.export, config.prompt, console.task)
+    result = _export(run, scene, formats, config.export, console)
     names = [path.name for path in result.paths]
     run.describe(assets=list(dict.fromkeys([*run.manifest().get("assets", []), *names])))
     write_report(run.folder, config.prompt, result)
@@ -159,6 +169,8 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
             progress.lr_factor *= 0.5**rollbacks
             console.say(f"{error}: back to step {progress.step} of stage {stage_index + 1} with half the learning rate")
             continue
+        if stage.steps == 0:
+            save(run, stage_index, scene, progress)
         stage_index += 1
         if stage_index == len(config.stages):
             return first(scene)
@@ -167,7 +179,8 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
             scene = build_scene(config, stage_index, prior.device)
             hand_over(first(before), scene)
         phi = progress.phi if phi_goes_on(config, stage_index) else build_phi(config, stage_index, prior)
-        progress = Progress(make_optimizer(scene), phi=phi)
+        hold = hold_of(kept(run), config.stages[stage_index], scene)
+        progress = Progress(make_optimizer(scene), phi=phi, hold=hold)
         if takes(config.stages[stage_index], "source"):
             progress.source = previous.source or frozen(before)
 
@@ -189,23 +202,39 @@ def preview(scene: Scene, path: Path) -> None:
     save_picture(contact_sheet(views.rgb, columns=4), path)
 
 
+def _export(run: Run, scene: Scene, formats: Sequence[str], config: ExportConfig, console: Console) -> Exported:
+    """Write a run's scene into its assets; an edit's at its source's own place, what it left alone as it was."""
+    original, folder, prompt = kept(run), run.folder / "assets", run.config.prompt
+    frame = original.frame if original else UNMOVED
+    return export_scene(edited(scene, original), folder, formats, config, prompt, console.task, frame)
+
+
 def _finish(run: Run, scene: Scene, console: Console) -> None:
     scene.eval()
     config = run.config
-    assets = run.folder / "assets"
-    result = export_scene(scene, assets, config.export.formats, config.export, config.prompt, console.task)
+    result = _export(run, scene, config.export.formats, config.export, console)
     with console.task("turntable and report"), torch.no_grad():
-        grey = torch.full((1, 3), 0.94)
-        frames = [scene.render(turntable(48, size=320)[i : i + 1], grey).rgb for i in range(48)]
-        video = torch.cat(frames)
+        video = _turned(scene)
         save_video(video, run.folder / "turntable.mp4", fps=24)
-        save_picture(contact_sheet(video[::6], columns=4), run.folder / "contact.png")
+        if original := kept(run):
+            before = _turned(beginning(scene, original))
+            save_video(torch.cat([before, video], dim=3), run.folder / "before-after.mp4", fps=24)
+            video = torch.cat([before[::12], video[::12]])
+        else:
+            video = video[::6]
+        save_picture(contact_sheet(video, columns=4), run.folder / "contact.png")
         found = {"psnr": round(result.verification.mean_psnr, 2), "iou": round(result.verification.mean_iou, 4)}
         run.describe(seconds=round(time.time() - run.started, 1), assets=[path.name for path in result.paths], **found)
         write_report(run.folder, config.prompt, result)
     run.describe(state="finished")
     _say_checks(result, console)
     console.where(run, [path.name for path in result.paths])
+
+
+def _turned(scene: Scene) -> torch.Tensor:
+    """The 48 pictures `[48,3,320,320]` of a turntable."""
+    grey, cameras = torch.full((1, 3), 0.94), turntable(48, size=320)
+    return torch.cat([scene.render(cameras[i : i + 1], grey).rgb for i in range(len(cameras))])
 
 
 def _say_checks(result: Exported, console: Console) -> None:

@@ -64,6 +64,7 @@ def write_report(folder: Path, prompt: str, exported: Exported) -> None:
     sections = [
         f"<p class=brand>DreamForge</p><h1>{escape(prompt)}</h1>{_facts(folder, facts, exported)}",
         f"<div class='pair hero'>{_viewer(exported, prompt)}{_turntable(folder)}</div>",
+        _before_and_after(folder),
         _verification(exported),
         _history(folder),
         _configuration(folder),
@@ -88,6 +89,8 @@ def _facts(folder: Path, facts: dict[str, Any], exported: Exported) -> str:
         rows |= {"faces": f"{len(exported.mesh.faces):,}", "vertices": f"{len(exported.mesh.vertices):,}"}
     if exported.splats is not None:
         rows["splats"] = f"{len(exported.splats.means):,}"
+    if "source" in facts:
+        rows["made from"] = escape(Path(facts["source"]["path"]).name)
     if "seconds" in facts:
         rows["time"] = f"{facts['seconds']:.0f} s"
     if "created" in facts:
@@ -142,6 +145,15 @@ def _turntable(folder: Path) -> str:
     return (
         "<figure class=card><video src='turntable.mp4' autoplay loop muted playsinline controls></video>"
         "<figcaption>The scene it was made from</figcaption></figure>"
+    )
+
+
+def _before_and_after(folder: Path) -> str:
+    if not (folder / "before-after.mp4").is_file():
+        return ""
+    return (
+        "<h2>Before and after</h2><figure class=card><video src='before-after.mp4' autoplay loop muted playsinline controls>"
+        "</video><figcaption>The source on the left, as the edit found it; on the right what became of it</figcaption></figure>"
     )
 
 

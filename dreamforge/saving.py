@@ -10,6 +10,8 @@ from torch import Tensor
 from dreamforge.building import build_phi, build_scene, device_of, takes
 from dreamforge.config import RunConfig
 from dreamforge.contracts import Prior, Scene
+from dreamforge.edit.hold import hold_of
+from dreamforge.edit.original import begin, kept
 from dreamforge.errors import UserError
 from dreamforge.optimize import Progress, make_optimizer
 from dreamforge.runs import Checkpoint, Run
@@ -31,11 +33,17 @@ def save(run: Run, stage: int, scene: Scene, progress: Progress) -> None:
 def restore(run: Run, checkpoint: Checkpoint | None, stage: int, prior: Prior) -> tuple[Scene, Progress]:
     """The scene of a checkpoint and its stage under way; without one, both as the stage begins."""
     scene, phi = build_scene(run.config, stage, prior.device), build_phi(run.config, stage, prior)
-    source = _source(run.config, checkpoint, stage, prior.device)
+    original = kept(run)
+    if checkpoint is None and original:
+        begin(scene, original)
+    elif checkpoint is not None:
+        scene.load_state_dict(_tensors(checkpoint, "scene"))
+    progress = Progress(make_optimizer(scene), phi=phi, hold=hold_of(original, run.config.stages[stage], scene))
+    if takes(run.config.stages[stage], "source"):
+        progress.source = frozen(scene) if checkpoint is None else _source(run.config, checkpoint, stage, prior.device)
     if checkpoint is None:
-        return scene, Progress(make_optimizer(scene), phi=phi, source=source)
-    scene.load_state_dict(_tensors(checkpoint, "scene"))
-    progress = Progress(make_optimizer(scene), checkpoint.step, phi=phi, source=source)
+        return scene, progress
+    progress.step = checkpoint.step
     restore_optimizer(progress.optimizer, checkpoint.tensors)
     if phi:
         phi.load_state_dict(_tensors(checkpoint, "phi"))
@@ -47,15 +55,12 @@ def restore(run: Run, checkpoint: Checkpoint | None, stage: int, prior: Prior) -
     return scene, progress
 
 
-def _source(config: RunConfig, checkpoint: Checkpoint | None, stage: int, device: torch.device) -> Scene | None:
+def _source(config: RunConfig, checkpoint: Checkpoint, stage: int, device: torch.device) -> Scene:
     """What a stage edits: the scene as it was when the first of the editing stages in a row began."""
-    if not takes(config.stages[stage], "source"):
-        return None
     while stage > 0 and takes(config.stages[stage], "source"):
         stage -= 1
     source = build_scene(config, stage, device)
-    if checkpoint is not None:
-        source.load_state_dict(_tensors(checkpoint, "source"))
+    source.load_state_dict(_tensors(checkpoint, "source"))
     return frozen(source)
 
 

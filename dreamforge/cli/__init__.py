@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from dreamforge.cli import measures, runs, sweeps, tables, worlds
+from dreamforge.cli import edits, measures, runs, sweeps, tables, worlds
 from dreamforge.cli.parser import Parser
 from dreamforge.errors import UserError
 from dreamforge.stopping import Interrupted
@@ -19,6 +19,7 @@ examples:
   dreamforge run --prompt "a red car" --recipe field --seed 3 --out car
   dreamforge run --prompt "a hamburger" --recipe checkpoint prior.model=./stable-diffusion-2-1-base
   dreamforge run --prompt "a blue duck" stages.0.steps=100 stages.0.objective.guidance=7.5
+  dreamforge edit chair.glb --prompt "a wooden chair" --recipe retexture
   dreamforge resume outputs/a-red-car-001
   dreamforge list words
 
@@ -68,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    for group in (runs, tables, measures, sweeps, worlds):
+    for group in (runs, edits, tables, measures, sweeps, worlds):
         group.add_to(commands)
     return parser

@@ -18,6 +18,7 @@ from dreamforge.contracts import Mesh, Scene, Splats
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.export import gltf, obj, ply, splat, splat_ply, spz, stl, usdz
 from dreamforge.export.clean import clean
+from dreamforge.export.frame import UNMOVED, Frame
 from dreamforge.export.normals import bake_normals
 from dreamforge.export.surface import Render
 from dreamforge.export.texture import bake
@@ -57,11 +58,13 @@ class Exported:
 
 
 def export_scene(
-    scene: Scene, folder: Path, formats: Sequence[str], config: ExportConfig, name: str, task: Task = nullcontext
+    scene: Scene, folder: Path, formats: Sequence[str], config: ExportConfig, name: str, task: Task = nullcontext,
+    frame: Frame = UNMOVED,
 ) -> Exported:
     """Write a scene as `folder`/model.<format> each, read every file back and check it against the scene.
 
     A file is there only when all of them have passed. task: called with the name of each part of the work as it begins.
+    frame: the one that the scene is in, which its files leave.
     UserError where the scene is empty or full, has no splats to write, or where a file does not show what the scene shows.
     """
     splats = scene.to_splats() if hasattr(scene, "to_splats") else None
@@ -77,13 +80,13 @@ def export_scene(
                 with task(f"write and verify {path.name}"):
                     written = Path(place) / path.name
                     if form in MESHES:
-                        MESHES[form].save(mesh, written, name, config.image)
+                        MESHES[form].save(frame.leave(mesh), written, name, config.image)
                         read, show = MESHES[form].load(written), _shown_mesh
                     else:
-                        SPLATS[form].save(splats, written, name)
+                        SPLATS[form].save(frame.leave(splats), written, name)
                         read, show = SPLATS[form].load(written), render_splats
                     made = partial(show, mesh if form in MESHES else splats)
-                    checks.append(verify(path.name, partial(show, read), pictures, made, colors=form != "stl"))
+                    checks.append(verify(path.name, partial(show, frame.enter(read)), pictures, made, colors=form != "stl"))
             for written in sorted(Path(place).iterdir(), key=lambda file: file.name in {path.name for path in paths}):
                 os.replace(written, folder / written.name)  # what files name before the files that name it
     except OSError as error:

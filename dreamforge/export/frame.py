@@ -8,7 +8,7 @@ import numpy as np
 
 from dreamforge.contracts import Mesh, Splats
 
-REACH = 0.8  # of the farthest point from the origin; cameras see a little more than the unit sphere
+REACH = 0.9  # of the farthest point from the origin, as in the toy world; cameras see a little more than the unit sphere
 STRAY = 0.005  # share of the splats on each side of an axis that may be floaters, which do not count
 
 
@@ -40,6 +40,10 @@ class Frame:
     def leave(self, asset: Mesh | Splats) -> Mesh | Splats:
         """The inverse, to float32's rounding: an asset from our frame in its own place and scale."""
         return _moved(asset, self.size, self.center)
+
+
+UNMOVED = Frame(np.zeros(3), 1.0)
+"""Of what is where we make it."""
 
 
 def _moved(asset: Mesh | Splats, scale: float, shift: np.ndarray) -> Mesh | Splats:

@@ -41,6 +41,18 @@ def read(path: Path, linear: bool = False, lit: bool = False) -> Mesh:
         raise UserError(f"{path}: not a readable {path.suffix} file ({one_line(error)})") from error
 
 
+def faces_by_material(path: Path) -> dict[str, np.ndarray]:
+    """Which faces `[F]` of the mesh that `read` makes of a file wear each of its materials, by the material's name, or
+    the part's where it has none."""
+    with no_bombs():
+        scene = trimesh.load_scene(path, process=False, resolver=_Beside(path))
+    parts = [scene.geometry[scene.graph[node][1]] for node in _nodes(scene) if _has_faces(scene, node)]
+    names = [scene.graph[node][1] for node in _nodes(scene) if _has_faces(scene, node)]
+    names = [getattr(getattr(part.visual, "material", None), "name", None) or name for part, name in zip(parts, names, strict=True)]
+    owner = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])
+    return {name: np.isin(owner, [i for i, other in enumerate(names) if other == name]) for name in names}
+
+
 class _Beside(FilePathResolver):
     """Finds the files that a file names, in its own folder and nowhere else."""
 

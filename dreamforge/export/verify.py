@@ -96,7 +96,8 @@ def compare(asset: Render, scene: Views) -> Verification:
     shown, again = scene, eight_sides(asset)
     psnr = -10 * torch.log10((shown.rgb - again.rgb).square().flatten(1).mean(1).clamp(min=1e-10))
     a, b = shown.alpha.flatten(1) > 0.5, again.alpha.flatten(1) > 0.5
-    iou = (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
+    union = (a | b).sum(1)
+    iou = torch.where(union > 0, (a & b).sum(1) / union.clamp(min=1), 1)
     apart = torch.where(a & b, (shown.depth - again.depth).abs().flatten(1), torch.nan)
-    depth_error = apart.nanmedian(dim=1).values.nan_to_num(nan=torch.inf)
+    depth_error = torch.where(union > 0, apart.nanmedian(dim=1).values.nan_to_num(nan=torch.inf), 0)  # open from behind
     return Verification(shown.rgb, again.rgb, psnr.tolist(), iou.tolist(), depth_error.tolist())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from scipy.special import logit
 from torch import Tensor, nn
 
 from dreamforge.cameras import Cameras
@@ -19,6 +21,7 @@ STATISTICS = ("gradient", "seen", "radius")
 START_OPACITY = 0.2
 SHRINK = 1.4  # of both halves when a Gaussian is divided
 LARGEST = 0.3  # standard deviation, world units, beyond which a Gaussian is pruned
+LEAST_SCALE, FAINTEST, DARKEST = 1e-12, 1e-5, 0.01  # of given splats: logarithms and logits have to be finite
 FARTHEST = 1.2  # distance from the origin beyond which a Gaussian is pruned
 
 
@@ -91,6 +94,18 @@ class Gaussians(nn.Module):
         """Start the densification statistics afresh."""
         for name in STATISTICS:
             self.register_buffer(name, torch.zeros(len(self.means), device=self.means.device))
+
+    def adopt(self, splats: Splats) -> None:
+        """Become given splats, their constant colours within what a colour can be; harmonics beyond `sh_degree` go."""
+        colors = 0.5 + Y0 * splats.sh[:, 0]
+        values = {
+            "means": splats.means, "log_scales": np.log(splats.scales.clip(min=LEAST_SCALE)),
+            "quaternions": splats.quaternions, "opacity_logits": _logits(splats.opacities, FAINTEST),
+            "color_logits": _logits(colors, DARKEST), "sh": splats.sh[:, 1:],
+        }  # fmt: skip
+        for name in self.learning_rates:
+            setattr(self, name, nn.Parameter(torch.from_numpy(values[name]).float().contiguous().to(self.means.device)))
+        self._forget()
 
     @property
     def scales(self) -> Tensor:
@@ -217,3 +232,7 @@ class Gaussians(nn.Module):
         from dreamforge.export.surface import mesh_from_views
 
         return mesh_from_views(self.render, resolution)
+
+
+def _logits(shares: np.ndarray, least: float) -> np.ndarray:
+    return logit(shares.astype(np.float64).clip(least, 1 - least))

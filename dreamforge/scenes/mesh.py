@@ -122,7 +122,7 @@ class TexturedMesh(nn.Module):
         """The texels inside charts, flat indices `[N]`, and where they lie on the unmoved surface `[N,3]`."""
         from dreamforge.export.texture import texels
 
-        flat = Mesh(self.vertices[self._sources()].cpu().numpy(), self.uv_faces.cpu().numpy(), uv=self.uv.cpu().numpy())
+        flat = Mesh(self.vertices[self.sources()].cpu().numpy(), self.uv_faces.cpu().numpy(), uv=self.uv.cpu().numpy())
         texel, points, _ = texels(flat, self.texture.shape[-1])
         return torch.from_numpy(texel).to(self.texture.device), torch.from_numpy(points).to(self.texture)
 
@@ -131,12 +131,12 @@ class TexturedMesh(nn.Module):
         from dreamforge.export.tangents import tangents
 
         if self._tangents is None:
-            source, normals = self._sources(), vertex_normals(self.vertices, self.faces)
+            source, normals = self.sources(), vertex_normals(self.vertices, self.faces)
             arrays = (x.cpu().numpy() for x in (self.vertices[source], self.uv_faces, normals[source]))
             self._tangents = torch.from_numpy(tangents(Mesh(*arrays, uv=self.uv.cpu().numpy()))).to(self.vertices)
         return self._tangents
 
-    def _sources(self) -> Tensor:
+    def sources(self) -> Tensor:
         """`[U]` the vertex at each place of the texture."""
         source = torch.zeros(len(self.uv), dtype=torch.int64, device=self.uv.device)
         source[self.uv_faces.flatten().long()] = self.faces.flatten().long()
@@ -223,7 +223,7 @@ class TexturedMesh(nn.Module):
         """The mesh with its texture, whatever the resolution; see `dreamforge.contracts.Scene`."""
         from dreamforge.export.texture import dilate, texels
 
-        source = self._sources()
+        source = self.sources()
         normals = vertex_normals(self.places, self.faces)
         mesh = Mesh(*(x.cpu().numpy() for x in (self.places[source], self.uv_faces, normals[source])), uv=self.uv.cpu().numpy())
         appearance = self.texture.sigmoid()

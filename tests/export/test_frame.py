@@ -21,7 +21,7 @@ def test_meshes_come_and_go(scale: float, place: float) -> None:
     inside = frame.enter(truth)
     points = inside.vertices[:-1]
     np.testing.assert_allclose(points.min(0), -points.max(0), atol=1e-5)
-    assert np.linalg.norm(points, axis=1).max() == pytest.approx(0.8, abs=1e-5)
+    assert np.linalg.norm(points, axis=1).max() == pytest.approx(0.9, abs=1e-5)
     assert (points[figure().vertices[:, 2].argmax()] == points.max(0))[2]  # +z stays +z
     np.testing.assert_allclose(frame.leave(inside).vertices, truth.vertices, atol=3e-7 * (scale + abs(place)))
     assert truth.vertices[-1, 0] == 1e6  # the given one is left as it is
@@ -34,7 +34,7 @@ def test_splats_come_and_go_and_floaters_do_not_count() -> None:
     frame = Frame.around(truth)
     inside = frame.enter(truth)
     near = np.delete(inside.means, 7, axis=0)
-    assert 0.75 < np.linalg.norm(near, axis=1).max() < 0.9
+    assert 0.85 < np.linalg.norm(near, axis=1).max() < 1.0
     np.testing.assert_allclose(inside.scales * frame.size, truth.scales, rtol=1e-6)
     np.testing.assert_allclose(frame.leave(inside).means, truth.means, rtol=1e-6, atol=1e-4)
 
