@@ -60,7 +60,9 @@ def reward_of(stage: StageConfig, prior: Prior, image: Tensor | None = None) -> 
 
 def build_scene(config: RunConfig, stage: int, device: torch.device) -> Scene:
     """A fresh scene as the given stage has it (its own, or that of the nearest stage before it)."""
-    index = max(i for i in range(stage + 1) if config.stages[i].scene is not None)
+    index = max((i for i in range(stage + 1) if config.stages[i].scene is not None), default=-1)
+    if index < 0:
+        raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}, or a source: dreamforge edit FILE")
     begun = config.stages[index]
     seeds = range(config.seed, config.seed + begun.particles)
     scenes = [build("scenes", begun.scene.name, begun.scene.options, "scene", device=device, seed=k) for k in seeds]

@@ -77,8 +77,6 @@ class StageConfig:
     """Weights of the scene's penalties, relative to the objective per view."""
     lr: Scheduled = 1.0
     """Multiplies every learning rate of the scene."""
-    budget: Annotated[float | None, Range(0, 1)] = None
-    """How far an edit may move anything, as a share of the asset's size; 0 leaves its shape alone, None lets it move."""
 
 
 @dataclass
@@ -129,6 +127,8 @@ class RunConfig:
     source_prompt: str = ""
     """What an edit starts from, in words."""
     region: RegionConfig = field(default_factory=RegionConfig)
+    budget: Annotated[float | None, Range(0, 1)] = None
+    """How far an edit may move anything, as a share of the source's size; 0 keeps its shape, null sets no limit."""
     image: str = ""
     """A picture of what is wanted, for methods with an image prompt; left out, they draw one from the prior."""
     seed: Annotated[int, Range(0, 2**31)] = 0
@@ -162,8 +162,6 @@ def typed(tree: dict[str, Any]) -> RunConfig:
     config = _dataclass(RunConfig, tree, "")
     if not config.stages:
         raise UserError("stages: the recipe has none; give it at least one")
-    if config.stages[0].scene is None and not config.source:
-        raise UserError("stages.0.scene: the first stage needs a scene, such as {name: gaussians}, or a source to edit")
     for index, stage in enumerate(config.stages):
         if stage.scene is None and stage.particles > 1:
             raise UserError(f"stages.{index}.particles: the scenes are those of an earlier stage; set particles there")

@@ -17,10 +17,10 @@ from dreamforge.cameras import Cameras, orbit, turntable
 from dreamforge.config import ExportConfig, RunConfig, StageConfig
 from dreamforge.console import Console
 from dreamforge.contracts import Prior, Scene
-from dreamforge.edit.hold import hold_of
-from dreamforge.edit.opening import described, opened
-from dreamforge.edit.original import keep, kept
-from dreamforge.edit.restoring import beginning, edited
+from dreamforge.editing.hold import hold_of
+from dreamforge.editing.opening import described, opened
+from dreamforge.editing.original import keep, kept
+from dreamforge.editing.restoring import beginning, edited
 from dreamforge.errors import UserError
 from dreamforge.export import Exported, export_scene
 from dreamforge.export.frame import UNMOVED
@@ -179,8 +179,7 @@ def _optimize_stages(run: Run, prior: Prior, console: Console, stop: StopSignals
             scene = build_scene(config, stage_index, prior.device)
             hand_over(first(before), scene)
         phi = progress.phi if phi_goes_on(config, stage_index) else build_phi(config, stage_index, prior)
-        hold = hold_of(kept(run), config.stages[stage_index], scene)
-        progress = Progress(make_optimizer(scene), phi=phi, hold=hold)
+        progress = Progress(make_optimizer(scene), phi=phi, hold=hold_of(kept(run), config.budget, scene))
         if takes(config.stages[stage_index], "source"):
             progress.source = previous.source or frozen(before)
 

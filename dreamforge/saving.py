@@ -10,8 +10,8 @@ from torch import Tensor
 from dreamforge.building import build_phi, build_scene, device_of, takes
 from dreamforge.config import RunConfig
 from dreamforge.contracts import Prior, Scene
-from dreamforge.edit.hold import hold_of
-from dreamforge.edit.original import begin, kept
+from dreamforge.editing.hold import hold_of
+from dreamforge.editing.original import begin, kept
 from dreamforge.errors import UserError
 from dreamforge.optimize import Progress, make_optimizer
 from dreamforge.runs import Checkpoint, Run
@@ -38,7 +38,7 @@ def restore(run: Run, checkpoint: Checkpoint | None, stage: int, prior: Prior) -
         begin(scene, original)
     elif checkpoint is not None:
         scene.load_state_dict(_tensors(checkpoint, "scene"))
-    progress = Progress(make_optimizer(scene), phi=phi, hold=hold_of(original, run.config.stages[stage], scene))
+    progress = Progress(make_optimizer(scene), phi=phi, hold=hold_of(original, run.config.budget, scene))
     if takes(run.config.stages[stage], "source"):
         progress.source = frozen(scene) if checkpoint is None else _source(run.config, checkpoint, stage, prior.device)
     if checkpoint is None:

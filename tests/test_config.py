@@ -131,7 +131,7 @@ def test_plain_and_typed_are_inverse() -> None:
         ("stages.0.stepz=3", "did you mean 'steps'"),
         ("sede=3", "did you mean 'seed'"),
         ("stages.0.steps=many", "stages.0.steps: 'many' is not a whole number"),
-        ("stages.0.steps=0", "at least 1"),
+        ("stages.0.steps=-1", "at least 0"),
         ("stages.0.objective.guidence=3", "did you mean 'guidance'"),
         ("stages.0.objective=sdss", "did you mean 'sds'"),
         ("stages.0.objective.weight=sigma3", "did you mean 'sigma2'"),

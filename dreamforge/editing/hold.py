@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dreamforge.config import StageConfig
 from dreamforge.contracts import Scene
-from dreamforge.edit.original import Original, begin
+from dreamforge.editing.original import Original, begin
 from dreamforge.export.frame import REACH
 from dreamforge.scenes.gaussians import Gaussians
 
@@ -46,14 +45,14 @@ class Hold:
                 value.copy_(torch.where(self.free[name], value, home))
 
 
-def hold_of(original: Original | None, stage: StageConfig, scene: Scene) -> Hold | None:
-    """What a stage holds of the scene that it edits; None where everything is free."""
-    if original is None or (original.free is None and stage.budget is None):
+def hold_of(original: Original | None, budget: float | None, scene: Scene) -> Hold | None:
+    """What an edit holds of its scene; None where everything is free."""
+    if original is None or (original.free is None and budget is None):
         return None
     fresh = copy.deepcopy(scene)
     begin(fresh, original)
     parts = _splats if isinstance(scene, Gaussians) else _mesh
-    hold = parts(scene, {name: value.detach() for name, value in fresh.named_parameters()}, original, stage.budget)
+    hold = parts(scene, {name: value.detach() for name, value in fresh.named_parameters()}, original, budget)
     hold.home = {name: hold.home[name] for name in {*hold.free, *hold.bounds, *hold.radius}}
     return hold
 

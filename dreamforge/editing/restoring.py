@@ -10,8 +10,8 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from dreamforge.contracts import Mesh, Scene, Splats
-from dreamforge.edit.coverage import coverage
-from dreamforge.edit.original import Original, begin
+from dreamforge.editing.coverage import coverage
+from dreamforge.editing.original import Original, begin
 from dreamforge.export.surface import Render
 from dreamforge.rendering.surface import vertex_normals
 from dreamforge.scenes.gaussians import Gaussians

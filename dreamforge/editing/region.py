@@ -13,9 +13,9 @@ from scipy.spatial import cKDTree
 
 from dreamforge.config import RegionConfig
 from dreamforge.contracts import Mesh, Splats
-from dreamforge.edit.canvas import split_off
-from dreamforge.edit.coverage import Layer, coverage
-from dreamforge.edit.original import Original
+from dreamforge.editing.canvas import split_off
+from dreamforge.editing.coverage import Layer, coverage
+from dreamforge.editing.original import Original
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.export import load_asset
 from dreamforge.export.reading import faces_by_material

@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from dreamforge.contracts import Mesh
-from dreamforge.edit.coverage import coverage
+from dreamforge.editing.coverage import coverage
 from dreamforge.export.atlas import unwrap
 from dreamforge.export.clean import with_normals
 from dreamforge.export.parts import NEUTRAL, Part, joined

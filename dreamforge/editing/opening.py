@@ -11,10 +11,10 @@ from dreamforge.building import takes
 from dreamforge.components import options_of, table
 from dreamforge.config import Component, RunConfig
 from dreamforge.contracts import Mesh, Splats
-from dreamforge.edit.canvas import with_canvas
-from dreamforge.edit.original import Original, kept
-from dreamforge.edit.region import confined
-from dreamforge.edit.restoring import edited
+from dreamforge.editing.canvas import with_canvas
+from dreamforge.editing.original import Original, kept
+from dreamforge.editing.region import confined
+from dreamforge.editing.restoring import edited
 from dreamforge.errors import UserError
 from dreamforge.export import load_asset, textured_mesh
 from dreamforge.export.frame import UNMOVED, Frame
