@@ -174,4 +174,7 @@ def _lists(value: Any) -> Any:
     return [_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+WANTED = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text",
+    dict[str, float] | None: "{name: number, …}",
+}  # fmt: skip

@@ -28,6 +28,7 @@ from dreamforge.kernels import compilation_ahead
 from dreamforge.optimize import MOST_ROLLBACKS, Diverged, Progress, make_optimizer, optimize, stage_conditions
 from dreamforge.pictures import contact_sheet, open_picture, save_picture, save_video
 from dreamforge.priors.sampling import sample
+from dreamforge.prompts import wordings
 from dreamforge.rehearsal import checked_prior
 from dreamforge.report import write_report
 from dreamforge.rng import generator
@@ -99,12 +100,22 @@ def export(
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
-    if folder := getattr(prior, "folder", None):
-        run.describe(checkpoint=str(folder))  # the hub's copies are in folders named by their revision
+    if revision := getattr(prior, "revision", None):
+        run.describe(checkpoint={"folder": str(prior.folder), "revision": revision})  # type: ignore[attr-defined]
+        prior.read(_texts(run.config))  # type: ignore[attr-defined]
     with StopSignals() as stop, console.run(run):
         scene = _optimize_stages(run, prior, console, stop)
     _finish(run, scene, console)
     return run
+
+
+def _texts(config: RunConfig) -> set[str]:
+    """What the stages ask a prior for, in words; a few texts more, since not every stage asks for all."""
+    asked = {"", config.negative}
+    for stage in config.stages:
+        for prompt in (stage.prompt or config.prompt, config.source_prompt):
+            asked |= {prompt, *wordings(prompt).values(), *wordings(prompt, stage.debias).values()}
+    return asked
 
 
 def reference_picture(run: Run, prior: Prior) -> torch.Tensor | None:

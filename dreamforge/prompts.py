@@ -24,5 +24,11 @@ def view_prompts(prompt: str, cameras: Cameras, debias: str = "") -> list[str]:
 
     debias: a masked language model, which strikes words that speak against the view (`dreamforge.debiasing`).
     """
-    worded = debiased(prompt, debias) if debias and prompt else dict.fromkeys(VIEWS, prompt)
-    return [f"{worded[word]}, {word} view" if prompt else "" for word in view_words(cameras)]
+    worded = wordings(prompt, debias)
+    return [worded[word] for word in view_words(cameras)]
+
+
+def wordings(prompt: str, debias: str = "") -> dict[str, str]:
+    """The prompt as `view_prompts` says it, by view word."""
+    said = debiased(prompt, debias) if debias and prompt else dict.fromkeys(VIEWS, prompt)
+    return {view: f"{text}, {view} view" if prompt else "" for view, text in said.items()}

@@ -108,15 +108,19 @@ def test_interrupt_writes_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> 
 def test_a_checkpoint_folder_drives_a_run(tmp_path: Path) -> None:
     """The road of real work, on a tiny random checkpoint: guidance, negative prompt, Perp-Neg, through the encoder."""
     pytest.importorskip("diffusers")
+    from dreamforge.priors.checkpoints import revision_of
     from tests.priors.checkpoints import stable_diffusion
 
+    model = stable_diffusion(tmp_path, "epsilon")
     done = dreamforge(
         "run", "--prompt", "a hamburger", "--negative", "blurry", "--recipe", "checkpoint", "--out", "run",
-        f"prior.model={stable_diffusion(tmp_path, 'epsilon')}", "stages.0.steps=3", "stages.1.steps=2",
+        f"prior.model={model}", "stages.0.steps=3", "stages.1.steps=2",
         "stages.0.perp_neg=true", "stages.1.size=64", *SHORT[3:], cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "assets" / "model.glb").is_file()
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["checkpoint"] == {"folder": str(model), "revision": revision_of(model)}
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dreamforge.caching import cache_folder
 from dreamforge.errors import UserError
 
 
@@ -22,7 +23,7 @@ def _cache_folder() -> Path:
     package = Path(__file__).resolve().parent.parent
     sources = sorted([*package.glob("kernels/*.py"), *package.glob("*/*kernels.py")])
     digest = hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dreamforge" / f"numba-{digest}"
+    folder = cache_folder(f"numba-{digest}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):

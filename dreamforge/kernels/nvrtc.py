@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from dreamforge.caching import cache_folder, keep
 
 SOURCES = Path(__file__).resolve().parent.parent / "cuda_ext"
 HEADER = "common.cuh"
@@ -124,17 +125,11 @@ def compiled(program: Program, capability: int) -> bytes:
     options = options_for(program, f"{'sm' if target == capability else 'compute'}_{target}")
     texts = [program.source(), (SOURCES / HEADER).read_text(), *options, version()]
     digest = hashlib.blake2b("\0".join(texts).encode(), digest_size=16).hexdigest()
-    path = cache_folder() / f"{Path(program.file).stem}-{digest}.bin"
+    path = cache_folder("cuda") / f"{Path(program.file).stem}-{digest}.bin"
     if path.exists():
         return path.read_bytes()
     code, _ = build(program, options)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(code)
-        partial.replace(path)
-    except OSError:
-        pass  # a read-only home: compiling every time is slow, and right
+    keep(path, code)
     return code
 
 
@@ -142,11 +137,6 @@ def options_for(program: Program, architecture: str) -> list[str]:
     """NVRTC's options: "sm_90" asks for machine code, "compute_90" for PTX."""
     fused = f"--fmad={'false' if program.exact else 'true'}"
     return [f"--gpu-architecture={architecture}", "--std=c++17", fused, *program.definitions()]
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dreamforge" / "cuda"
 
 
 def build(program: Program, options: list[str]) -> tuple[bytes, str]:

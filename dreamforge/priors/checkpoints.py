@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from dreamforge.ember import EMBEDDED, quiet_libraries, shipped
 from dreamforge.errors import UserError, did_you_mean, one_line
+from dreamforge.priors.texts import TEXT_PARTS, digest_of
 
 ALIASES = {
     "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
@@ -50,21 +51,38 @@ def folder_of(model: str) -> Path:
 
 
 def load(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
-    """A checkpoint folder as diffusers' own pipeline, without a safety checker."""
+    """A checkpoint folder as diffusers' own pipeline, without text encoders and safety checker; they fit on the device."""
+    if device.type == "cuda":
+        check_memory(folder, dtype, torch.cuda.mem_get_info(device)[0])
+    return _assembled(folder, dtype, dict.fromkeys(TEXT_PARTS))
+
+
+def with_readers(folder: Path, pipe: Any) -> Any:
+    """The pipeline that `load` gave, and the text encoders and tokenizers of its folder."""
+    given = {name: part for name, part in pipe.components.items() if part is not None}
+    return _assembled(folder, pipe.dtype, given)
+
+
+def _assembled(folder: Path, dtype: torch.dtype, given: dict[str, Any]) -> Any:
     quiet_libraries()
     from diffusers import DiffusionPipeline
 
-    if device.type == "cuda":
-        check_memory(folder, dtype, torch.cuda.mem_get_info(device)[0])
     left_out = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False, "watermarker": None}
     index = json.loads((folder / "model_index.json").read_text())
     try:
         return DiffusionPipeline.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, local_files_only=True,
-            **{key: value for key, value in left_out.items() if key in index},
+            **{key: value for key, value in {**left_out, **given}.items() if key in index},
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"prior.model: cannot load {folder}: {one_line(error)}") from error
+
+
+def revision_of(folder: Path) -> str:
+    """The hub's commit; of a folder of yours a digest of its configurations and weights."""
+    if folder.parent.name == "snapshots":
+        return folder.name
+    return digest_of(sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".txt", ".safetensors")))
 
 
 def check_memory(folder: Path, dtype: torch.dtype, free: int) -> None:

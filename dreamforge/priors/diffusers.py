@@ -6,7 +6,7 @@ import difflib
 import functools
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from torch import Tensor
 from dreamforge.cameras import Cameras
 from dreamforge.contracts import Condition
 from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
-from dreamforge.errors import UserError, one_line
-from dreamforge.priors.checkpoints import folder_of, load
+from dreamforge.errors import UserError
+from dreamforge.priors.additions import load_adapter, merge_loras
+from dreamforge.priors.checkpoints import folder_of, load, revision_of, with_readers
 from dreamforge.priors.families import family_of
+from dreamforge.priors.texts import TEXT_ENCODERS, Texts, digest_of
 
 WORDS_FILE = "words.txt"
 """In a checkpoint's folder: the only words it was trained on, one a line. Optional."""
@@ -32,23 +34,49 @@ class Diffusers:
     ip_adapter/ in the model's folder. With an adapter and no image prompt, predictions are made with the null image (a
     zero embedding, as it was trained). Half precision on CUDA, single elsewhere; noise is added and taken off in single.
     Latents are (E(2 rgb - 1) - shift) * scale with the encoder's mean; pictures are resized to the model's own
-    resolution. Text encoders are on the GPU only while they read a prompt. Where memory runs out, batches are halved.
+    resolution. Text encoders load only for prompts that no run has read before (`texts`). Where memory runs out, batches
+    are halved. lora: .safetensors files of low-rank adapters, each with its scale, merged into the weights (SD, SDXL, IF).
     """
 
-    def __init__(self, *, model: str = "", adapter: str = "", device: torch.device = torch.device("cpu")) -> None:
+    def __init__(
+        self, *, model: str = "", adapter: str = "", lora: dict[str, float] | None = None,
+        device: torch.device = torch.device("cpu"),
+    ) -> None:  # fmt: skip
+        lora = lora or {}
         self.folder = folder_of(model)
+        self.revision = revision_of(self.folder)
         pipe = load(self.folder, torch.float16 if device.type == "cuda" else torch.float32, device)
+        merge_loras(pipe, lora, ["unet"])
         if adapter:
-            _load_adapter(pipe, self.folder / "ip_adapter" if adapter == "own" else Path(adapter).expanduser())
+            load_adapter(pipe, self.folder / "ip_adapter" if adapter == "own" else Path(adapter).expanduser())
         words = self.folder / WORDS_FILE
         self._use(pipe, device, frozenset(words.read_text().split()) if words.is_file() else frozenset())
-        self.readers = [reader.to("cpu") for name in TEXT_ENCODERS if (reader := getattr(pipe, name, None)) is not None]
+
+        def readers() -> Any:
+            whole = with_readers(self.folder, pipe)
+            merge_loras(whole, lora, TEXT_ENCODERS)
+            return whole
+
+        files = [(digest_of([Path(name).expanduser()]), scale) for name, scale in lora.items()]
+        self.texts = Texts(readers, self.family.embed, [self.revision, str(self.dtype), files], device)
+        self._embed = functools.lru_cache(maxsize=256)(self.texts)
+
+    def read(self, prompts: Iterable[str]) -> None:
+        """Embed these prompts now, and let the text encoders go from memory."""
+        for prompt in prompts:
+            self._embed(prompt)
+        self.texts.release()
 
     @classmethod
     def of(cls, pipe: Any, device: torch.device) -> Diffusers:
         """From a diffusers pipeline in memory, whose parts are frozen and moved to the device."""
         prior = cls.__new__(cls)
         prior._use(pipe, device, frozenset())
+        for name in TEXT_ENCODERS:
+            if getattr(pipe, name, None) is not None:
+                _frozen(getattr(pipe, name), device)
+        embed = torch.no_grad()(functools.partial(prior.family.embed, pipe, device=device))
+        prior._embed = functools.lru_cache(maxsize=256)(embed)
         return prior
 
     def _use(self, pipe: Any, device: torch.device, words: frozenset[str]) -> None:
@@ -61,17 +89,12 @@ class Diffusers:
             self.unet = self.network  # what LoRA adapts
         vae = getattr(pipe, "vae", None)
         self.vae = _frozen(vae, device) if vae is not None else None
-        self.readers: list[torch.nn.Module] = []  # that visit the device to read a prompt
-        for name in TEXT_ENCODERS:
-            if getattr(pipe, name, None) is not None:
-                _frozen(getattr(pipe, name), device)
         self.adapted = getattr(self.network.config, "encoder_hid_dim_type", None) == "ip_image_proj"
         if self.adapted:
             _frozen(pipe.image_encoder, device)
         self.noise = self.family.noise(pipe, device)
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1) if self.vae is not None else 1
         self.size = self.network.config.sample_size * factor
-        self._embed = functools.lru_cache(maxsize=256)(self._embedding)
         self._rows = 2**30  # of a batch at once; less once memory has run out
 
     def check(self, prompt: str) -> None:
@@ -151,15 +174,6 @@ class Diffusers:
             logging.getLogger("dreamforge").warning("out of memory: going on with %d pictures at a time", self._rows)
 
     @torch.no_grad()
-    def _embedding(self, prompt: str) -> dict[str, Tensor]:
-        for reader in self.readers:
-            reader.to(self.device)
-        text = self.family.embed(self.pipe, prompt, self.device)
-        for reader in self.readers:
-            reader.to("cpu")
-        return text
-
-    @torch.no_grad()
     def _image_embeds(self, image: Tensor | None, count: int) -> Tensor:
         """`[count,1,…]`, of one picture for all `[3,H,W]` or of one each `[count,3,H,W]`, or of the null image."""
         extractor, size = self.pipe.feature_extractor, self.pipe.image_encoder.config.image_size
@@ -172,21 +186,5 @@ class Diffusers:
         return embeds.expand(count, *embeds.shape[1:])
 
 
-TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
-
-
 def _frozen(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     return module.to(device).eval().requires_grad_(False)
-
-
-def _load_adapter(pipe: Any, folder: Path) -> None:
-    """An IP-Adapter and its image encoder into the pipeline."""
-    weights = sorted(folder.glob("*.safetensors"))
-    if len(weights) != 1 or not (folder / "image_encoder").is_dir():
-        raise UserError(f"prior.adapter: {folder} does not hold one .safetensors file and an image_encoder folder")
-    try:
-        pipe.load_ip_adapter(
-            str(folder), subfolder="", weight_name=weights[0].name, local_files_only=True, low_cpu_mem_usage=False
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"prior.adapter: cannot load {weights[0]}: {one_line(error)}") from error

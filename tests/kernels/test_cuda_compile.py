@@ -48,7 +48,7 @@ def test_what_is_compiled_is_kept_until_the_source_or_the_gpu_changes(monkeypatc
     first = nvrtc.compiled(PROGRAMS[0], 90)
     assert first.startswith(b"\x7fELF")
     assert nvrtc.compiled(PROGRAMS[0], 80) != first
-    assert len(list(nvrtc.cache_folder().iterdir())) == 2
+    assert len(list(nvrtc.cache_folder("cuda").iterdir())) == 2
     text = PROGRAMS[0].source()
     with monkeypatch.context() as changed:
         changed.setattr(Program, "source", lambda self: text.replace("size == 0", "size < 0"))

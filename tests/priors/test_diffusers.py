@@ -15,6 +15,7 @@ from dreamforge.objectives.sds import sds
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.guidance import guided
 from tests.priors.checkpoints import stable_diffusion
+from tests.priors.pipelines import whole
 
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
@@ -23,11 +24,11 @@ def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_prediction_is_the_networks_own_converted_to_epsilon(prior: Diffusers) -> None:
-    z, t = torch.randn(2, 4, 8, 8), torch.tensor([100, 800])
+    z, t, pipe = torch.randn(2, 4, 8, 8), torch.tensor([100, 800]), whole(prior.folder)
     eps = prior.predict(z, t, [prior.condition(["a cat", "a dog"]), prior.condition(["", ""])])
     for prompts, answer in zip((["a cat", "a dog"], ["", ""]), eps, strict=True):
-        tokens = prior.pipe.tokenizer(prompts, padding="max_length", max_length=16, truncation=True, return_tensors="pt")
-        raw = prior.unet(z, t, encoder_hidden_states=prior.pipe.text_encoder(tokens.input_ids)[0]).sample
+        tokens = pipe.tokenizer(prompts, padding="max_length", max_length=16, truncation=True, return_tensors="pt")
+        raw = pipe.unet(z, t, encoder_hidden_states=pipe.text_encoder(tokens.input_ids)[0]).sample
         alpha, sigma = prior.noise.alpha_sigma(t, z)
         expected = raw if prior.noise.prediction == "epsilon" else alpha * raw + sigma * z
         assert torch.allclose(answer, expected, atol=1e-4)

@@ -12,13 +12,12 @@ from torch import Tensor
 
 pytest.importorskip("diffusers")
 
-from dreamforge.contracts import PromptConditions
 from dreamforge.errors import UserError
 from dreamforge.priors import checkpoints
 from dreamforge.priors.checkpoints import ALIASES, check_memory, folder_of
 from dreamforge.priors.diffusers import Diffusers
-from dreamforge.priors.guidance import guided
 from tests.priors.checkpoints import FAMILIES, stable_diffusion
+from tests.priors.pipelines import assert_same, whole
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -26,39 +25,10 @@ def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Diffusers(model=str(FAMILIES[request.param](tmp_path_factory.mktemp(request.param))))
 
 
-class Seen(Exception):
-    """What a pipeline was about to give its scheduler."""
-
-
-def pipeline_prediction(prior: Diffusers, monkeypatch: pytest.MonkeyPatch, index: int) -> tuple[Tensor, Tensor]:
-    """The pipeline's own first noise prediction under CFG 5 from timestep `index` on, and the z_t it is of."""
-    pipe = prior.pipe
-
-    def step(output: Tensor, t: Any, sample: Tensor, **settings: Any) -> None:
-        raise Seen(output, sample)
-
-    flow = prior.noise.prediction == "flow"
-    monkeypatch.setattr(pipe.scheduler, "step", step)
-    if not flow:
-        when = torch.tensor([index])
-        monkeypatch.setattr(pipe.scheduler, "set_timesteps", lambda *a, **k: setattr(pipe.scheduler, "timesteps", when))
-    started = {"sigmas": [(index + 1) / 1000]} if flow else {}
-    with pytest.raises(Seen) as caught:
-        pipe("a red cat", num_inference_steps=1, guidance_scale=5.0, generator=torch.Generator().manual_seed(0), **started)
-    return caught.value.args
-
-
 @pytest.mark.parametrize("index", [100, 700])
-def test_predictions_are_the_pipelines_own(prior: Diffusers, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_are_the_pipelines_own(prior: Diffusers, index: int) -> None:
     """CFG included. Would miss a forgotten pooled text, wrong time ids, an empty prompt read otherwise, a shift."""
-    monkeypatch.setattr(prior.pipe, "set_progress_bar_config", lambda **k: None)
-    output, z_t = pipeline_prediction(prior, monkeypatch, index)
-    t = torch.tensor([index])
-    expected = prior.noise.epsilon(output[:, : z_t.shape[1]], z_t, t)
-    prompt = PromptConditions(lambda: prior.condition(["a red cat"]), lambda: prior.condition([""]))
-    found = guided(prior, z_t, t, prompt, 5.0)
-    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
-    assert (prior.predict(z_t, t, [prompt.positive])[0] - expected).abs().max() > 1e-4  # guidance matters here
+    assert_same(prior, whole(prior.folder), index)
 
 
 def test_pictures_come_back_from_where_noise_was_added(prior: Diffusers) -> None:
