@@ -33,7 +33,7 @@ def add_to(commands: Any) -> None:
         "source_prompt, image or any key of the configuration, such as stages.0.steps.",
         epilog="Any key of the configuration can follow as KEY=VALUE, for every run.",
     )
-    start.add_argument("prompts", metavar="PROMPTS", help="a prompt a line, a .csv, a .jsonl, or toyworld-16")
+    start.add_argument("prompts", metavar="PROMPTS", help="a prompt a line, a .csv, a .jsonl, toyworld-16 or toyworld-32")
     start.add_argument("--seeds", default="0", help="such as 0-3 or 0,5 (default: 0)")
     start.add_argument("--recipes", default="splats", help="recipes, separated by commas (default: splats)")
     start.add_argument("--out", metavar="DIR", help="the sweep's folder (default: outputs/sweep-<list>-<number>)")

@@ -78,9 +78,9 @@ def test_ten_thousand_rows_expand_within_five_seconds(tmp_path: Path) -> None:
 
 def test_the_command_line_says_what_it_would_make(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "out"
-    assert main(["sweep", "toyworld-16", "--seeds", "0-1", "--dry-run", "--out", str(out), "stages.0.steps=9"]) == 0
+    assert main(["sweep", "toyworld-32", "--seeds", "0-1", "--dry-run", "--out", str(out), "stages.0.steps=9"]) == 0
     said = capsys.readouterr().out
-    assert "32 runs, all valid" in said and said.count("stages.0.steps=9") == 32 and not out.exists()
+    assert "64 runs, all valid" in said and said.count("stages.0.steps=9") == 64 and not out.exists()
     for arguments, message in (
         (["sweep", "nowhere.txt"], "no prompt list nowhere.txt"),
         (["sweep", "status", str(tmp_path)], "is not a sweep"),
