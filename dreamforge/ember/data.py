@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,11 +15,17 @@ from dreamforge.cameras import Cameras, cat
 from dreamforge.processes import use_threads
 from dreamforge.prompts import view_words
 from dreamforge.rng import generator
-from dreamforge.toyworld import Description, render_pairs
+from dreamforge.toyworld import Description, render_pairs, vocabulary
 from dreamforge.toyworld.descriptions import VIEWS
 
 PAIRED, ELEVATIONS = 4, (-20.0, 70.0)
 """One batch of new objects in so many has pictures of two things, three in ten; degrees, so that some are overhead."""
+_WORDS = vocabulary()
+ATTRIBUTES = {
+    f"{which}{part}": _WORDS[part.split()[-1]]
+    for which in ("", "other ") for part in ("noun", "color", "finish", "size", "accessory", "accessory color")
+} | {part: _WORDS[part] for part in ("relation", "view")}  # fmt: skip
+"""What there is to name in a picture, and the words for it."""
 
 
 @dataclass
@@ -52,10 +58,10 @@ class Examples:
             None if self.latents is None else self.latents[here],
         )  # fmt: skip
 
-    def words(self) -> list[list[str]]:
-        """The plain words for what each picture shows, its view among them."""
+    def attributes(self) -> Tensor:
+        """`[N*V,len(ATTRIBUTES)]`: the number of what each picture shows of each attribute; 0 for what is not said."""
         views = view_words(self.cameras)
-        return [_words(replace(said, view=view)) for said, view in zip(self.said, views, strict=True)]
+        return torch.tensor([_numbers(replace(said, view=view)) for said, view in zip(self.said, views, strict=True)])
 
     def truth(self) -> Tensor:
         """`[N*V,N*V]` bool: whether caption i is true of picture j (of the same description, and from the view it says)."""
@@ -135,13 +141,14 @@ def _joined(parts: list[Examples]) -> Examples:
     )
 
 
-def _words(value: object) -> list[str]:
-    """Every word in a description, however deep."""
-    if isinstance(value, str):
-        return value.split()
-    if isinstance(value, Description):
-        value = astuple(value)
-    return [word for part in value for word in _words(part)] if isinstance(value, tuple) else []
+def _numbers(said: Description) -> list[int]:
+    """In the order of `ATTRIBUTES`."""
+    shown = {"relation": said.relation, "view": said.view}
+    for which, thing in zip(("", "other "), said.things, strict=False):
+        worn, tint = thing.accessories[0] if thing.accessories else (None, None)
+        shown |= {f"{which}{part}": getattr(thing, part) for part in ("noun", "color", "finish", "size")}
+        shown |= {f"{which}accessory": worn, f"{which}accessory color": tint}
+    return [words.index(shown[name]) + 1 if shown.get(name) else 0 for name, words in ATTRIBUTES.items()]
 
 
 def _one_thread(worker: int) -> None:

@@ -36,8 +36,8 @@ class Task(Protocol):
 
     model: the module whose parameters learn. views: sides from which each object is shown, one after the other. size:
     pixels a side. batch: pictures in a batch on a CPU; lr: of AdamW with it. Larger batches take it times the root of their
-    share, four times at most. reuse: how often an object is shown, at least. bf16: whether a CPU that has it is the faster
-    for it; a GPU always is.
+    share, four times at most. muon: the rate of Muon for the matrices of transformer layers (0: AdamW for them too).
+    reuse: how often an object is shown, at least. bf16: whether a CPU that has it is the faster for it; a GPU always is.
     """
 
     model: nn.Module
@@ -45,6 +45,7 @@ class Task(Protocol):
     size: int
     batch: int
     lr: float
+    muon: float = 0.0
     reuse: int = 1
     bf16: bool = False
 
@@ -94,20 +95,19 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     folder.mkdir(parents=True, exist_ok=True)
     task.model.to(budget.device).train()
     average = {key: value.detach().clone() for key, value in task.model.named_parameters()}
-    optimizer = torch.optim.AdamW(task.model.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizers = make_optimizers(task, min(4.0, budget.batch**0.5))
     checkpoint = folder / f"{name}.safetensors"
-    state = _restore(checkpoint, task.model, average, optimizer) if checkpoint.is_file() else State()
+    state = _restore(checkpoint, task.model, average, optimizers) if checkpoint.is_file() else State()
     batch = budget.batch * task.batch
     stream = Stream(
         seed, batch // task.views, task.views, task.size, max(budget.reuse, task.reuse), workers=budget.workers
     )
-    lr = task.lr * min(4.0, budget.batch**0.5)
     began, before, pictures_before = time.monotonic(), state.seconds, state.pictures
     saved = said = drawn = began
     done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
     for examples in () if done else stream.batches(state.step, task.prepare):
-        rate = lr * min(1.0, (1 + state.step) / WARMUP, (1 - state.seconds / (60 * budget.minutes)) / COOLDOWN)
-        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizer, rate)
+        rate = min(1.0, (1 + state.step) / WARMUP, (1 - state.seconds / (60 * budget.minutes)) / COOLDOWN)
+        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizers, rate)
         decay = min(LONGEST_AVERAGE, (1 + state.step) / (10 + state.step))
         torch._foreach_lerp_(list(average.values()), list(task.model.parameters()), 1 - decay)
         state.step += 1
@@ -120,7 +120,7 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
             _report(name, folder, state, losses, speed, budget, say)
             said = now
         if done or now - saved > SAVE_EVERY:
-            _save(checkpoint, task.model, average, optimizer, state)
+            _save(checkpoint, task.model, average, optimizers, state)
             saved = now
         if done:
             break
@@ -133,19 +133,35 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     return state
 
 
+def make_optimizers(task: Task, scale: float = 1.0) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon (Jordan et al. 2024) for the matrices of transformer layers where a task says so; rates times `scale`."""
+    inner = {key for key, value in task.model.named_parameters() if task.muon and value.ndim == 2 and ".layers." in key}
+    others = [value for key, value in task.model.named_parameters() if key not in inner]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=scale * task.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    ]
+    if inner:
+        matrices = [value for key, value in task.model.named_parameters() if key in inner]
+        optimizers.append(torch.optim.Muon(matrices, lr=scale * task.muon, weight_decay=0.01))
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["full_lr"] = group["lr"]
+    return optimizers
+
+
 def _step(
-    task: Task, examples: Examples, random: Random, optimizer: torch.optim.Optimizer, lr: float
+    task: Task, examples: Examples, random: Random, optimizers: list[torch.optim.Optimizer], rate: float
 ) -> dict[str, Tensor]:
-    """One update, in bf16 where that is the faster."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    """One update at `rate` times the full learning rates, in bf16 where that is the faster."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["lr"] = rate * group["full_lr"]
     device = next(task.model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or task.bf16 and cpu_has_bf16()):
         losses = task.losses(examples, random)
-    optimizer.zero_grad(set_to_none=True)
+    task.model.zero_grad(set_to_none=True)
     losses["loss"].backward()
     nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     return losses
 
 
@@ -191,28 +207,35 @@ def averaged(model: nn.Module, average: dict[str, Tensor]) -> Iterator[None]:
 
 
 def _save(
-    path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, state: State
+    path: Path, model: nn.Module, average: dict[str, Tensor], optimizers: list[torch.optim.Optimizer], state: State
 ) -> None:
     tensors = {}
+    moments = {value: slots for optimizer in optimizers for value, slots in optimizer.state.items()}
     for key, value in model.named_parameters():
         tensors |= {f"weights.{key}": value, f"average.{key}": average[key]}
-        tensors |= {f"{slot}.{key}": tensor for slot, tensor in optimizer.state[value].items()}
+        tensors |= {f"{slot}.{key}": tensor for slot, tensor in moments[value].items()}
     content = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     write_atomic(path, save(content, {"state": json.dumps(vars(state)), "words": " ".join(every_word())}))
 
 
-def _restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> State:
+def _restore(
+    path: Path, model: nn.Module, average: dict[str, Tensor], optimizers: list[torch.optim.Optimizer]
+) -> State:
+    owners = {id(value): optimizer for optimizer in optimizers for value in optimizer.param_groups[0]["params"]}
     with safe_open(path, "pt") as file:
         if file.metadata()["words"] != " ".join(every_word()):
             raise UserError(f"{path} was trained on other words than the toy world has now; move it away to begin afresh")
         keys = set(file.keys())
         for key, value in model.named_parameters():
-            if f"weights.{key}" not in keys or tuple(file.get_slice(f"weights.{key}").get_shape()) != value.shape:
+            owner = owners[id(value)]
+            slots = ("momentum_buffer",) if isinstance(owner, torch.optim.Muon) else ("step", "exp_avg", "exp_avg_sq")
+            needed = {f"{slot}.{key}" for slot in ("weights", "average", *slots)}
+            if not needed <= keys or tuple(file.get_slice(f"weights.{key}").get_shape()) != value.shape:
                 raise UserError(f"{path} is of another architecture; move it away to begin afresh")
             value.data.copy_(file.get_tensor(f"weights.{key}"))
             average[key].copy_(file.get_tensor(f"average.{key}"))
-            moments = {slot: torch.empty_like(value) for slot in ("exp_avg", "exp_avg_sq")}  # in its layout: fused AdamW asks
-            for slot, moment in moments.items():
-                moment.copy_(file.get_tensor(f"{slot}.{key}"))
-            optimizer.state[value] = {"step": file.get_tensor(f"step.{key}").to(value.device), **moments}
+            for slot in slots:
+                moment = file.get_tensor(f"{slot}.{key}").to(value.device)
+                # in the weights' own layout: fused AdamW asks for it
+                owner.state[value][slot] = torch.empty_like(value).copy_(moment) if moment.shape == value.shape else moment
         return State(**json.loads(file.metadata()["state"]))

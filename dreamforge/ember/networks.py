@@ -15,7 +15,9 @@ from dreamforge.priors.diffusers import WORDS_FILE
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+    from torch import Tensor
+    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, PreTrainedModel
+    from transformers.models.clip.modeling_clip import CLIPVisionTransformer
 
 FACTOR, LATENT_CHANNELS, TEXT_WIDTH, CAMERA_WIDTH, IMAGE_TOKENS = 8, 8, 128, 16, 4
 
@@ -70,7 +72,37 @@ def clip(tokens: CLIPTokenizer, width: int = 128, layers: int = 6) -> CLIPModel:
         "hidden_size": width, "intermediate_size": 4 * width, "num_hidden_layers": layers, "image_size": 64,
         "num_attention_heads": width // 32, "patch_size": 8, "projection_dim": TEXT_WIDTH,
     }  # fmt: skip
-    return CLIPModel(CLIPConfig(text_config=text_config(tokens), vision_config=vision, projection_dim=TEXT_WIDTH))
+    model = CLIPModel(CLIPConfig(text_config=text_config(tokens), vision_config=vision, projection_dim=TEXT_WIDTH))
+    _mimic(model.vision_model)
+    return model
+
+
+def _mimic(vision: CLIPVisionTransformer) -> None:
+    """First weights that resemble trained ones (Trockman & Kolter, 2305.09828): a patch attends to its neighbours and itself,
+    by sinusoidal positions, and what it reads is taken off what it has. The network then learns from far fewer pictures."""
+    import torch
+
+    embeddings = vision.embeddings
+    side, width = embeddings.image_size // embeddings.patch_size, embeddings.embed_dim
+    angles = torch.arange(side)[:, None] * 100.0 ** (-torch.arange(width // 4) / (width // 4))
+    waves = torch.cat([angles.sin(), angles.cos()], 1)  # [side,width/2]
+    grid = torch.cat([waves[:, None].expand(side, side, -1), waves[None].expand(side, side, -1)], -1)
+    embeddings.position_embedding.weight.data[1:] = 0.5 * grid.flatten(0, 1)
+    for layer in vision.encoder.layers:
+        attention = layer.self_attn
+        heads = [_factors(0.7, 0.7, width, attention.head_dim) for _ in range(attention.num_heads)]
+        attention.q_proj.weight.data, attention.k_proj.weight.data = map(torch.cat, zip(*heads, strict=True))
+        outward, attention.v_proj.weight.data = _factors(0.4, -0.4, width, width)
+        attention.out_proj.weight.data = outward.T.contiguous()
+
+
+def _factors(noise: float, identity: float, width: int, rank: int) -> tuple[Tensor, Tensor]:
+    """A, B `[rank,width]` with AᵀB the best approximation of noise / sqrt(width) N(0,1) + identity I."""
+    import torch
+
+    u, s, v = torch.linalg.svd(noise / width**0.5 * torch.randn(width, width) + identity * torch.eye(width))
+    root = s[:rank, None].sqrt()
+    return root * u.T[:rank], root * v[:rank]
 
 
 def unet(size: int, widths: tuple[int, ...] = (64, 128), cameras: bool = False) -> UNet2DConditionModel:
@@ -91,6 +123,16 @@ def unet(size: int, widths: tuple[int, ...] = (64, 128), cameras: bool = False) 
         zeros_(network.class_embedding.linear_2.weight)
         zeros_(network.class_embedding.linear_2.bias)
     return network
+
+
+def attend_plainly(network: UNet2DConditionModel | PreTrainedModel) -> None:
+    """Attention as products of matrices, for training on a CPU: the fused one's gradient in bf16 costs a third of a step."""
+    if hasattr(network, "set_attn_processor"):
+        from diffusers.models.attention_processor import AttnProcessor
+
+        network.set_attn_processor(AttnProcessor())
+    else:
+        network.set_attn_implementation("eager")
 
 
 def scheduler() -> DDIMScheduler:

@@ -13,10 +13,11 @@ import torch
 
 pytest.importorskip("transformers")
 
-from dreamforge.ember.data import Examples, Stream
+from dreamforge.ember.data import ATTRIBUTES, Examples, Stream
 from dreamforge.ember.networks import tokenizer
 from dreamforge.ember.tokenizer import LENGTH, every_word
-from dreamforge.toyworld import caption, draw
+from dreamforge.prompts import view_words
+from dreamforge.toyworld import Description, caption, draw
 from dreamforge.toyworld.descriptions import VIEWS
 
 tokens = tokenizer()
@@ -98,5 +99,17 @@ def test_truth_says_which_caption_fits_which_picture() -> None:
             elif batch.said[i].view is None:
                 assert truth[i, j]
             else:
-                assert truth[i, j] == (batch.said[i].view in batch.words()[j])
+                assert truth[i, j] == (batch.said[i].view == view_words(batch.cameras)[j])
     assert 0 < (truth.sum(1) > 1).sum()
+
+
+def test_attributes_are_what_a_caption_says_and_the_view_it_is_seen_from() -> None:
+    batch = next(Stream(seed=0, objects=1, views=1, size=8).batches())
+    worn = Description("corgi", "red", (("top hat", "blue"),), finish="striped", size="tiny")
+    batch.said = [replace(worn, relation="on", other=Description("chair", "teal"))]
+    named = {name: (None, *words)[i] for (name, words), i in zip(ATTRIBUTES.items(), batch.attributes()[0], strict=True)}
+    assert {name: word for name, word in named.items() if word} == {
+        "noun": "corgi", "color": "red", "finish": "striped", "size": "tiny", "accessory": "top hat",
+        "accessory color": "blue", "other noun": "chair", "other color": "teal", "relation": "on",
+        "view": view_words(batch.cameras)[0],
+    }  # fmt: skip

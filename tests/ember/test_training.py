@@ -16,7 +16,7 @@ from dreamforge.cameras import orbit
 from dreamforge.ember import networks, tools
 from dreamforge.ember.clip import ClipScorer
 from dreamforge.ember.data import Stream
-from dreamforge.ember.fit import _step, fit
+from dreamforge.ember.fit import _step, fit, make_optimizers
 from dreamforge.ember.tasks import SHARES, TASKS
 from dreamforge.ember.tasks.unet import SNR_CAP, noise, timesteps, velocity_losses
 from dreamforge.errors import UserError
@@ -31,26 +31,41 @@ def test_a_few_steps_on_one_batch_reduce_the_loss(name: str, tiny: Path) -> None
     torch.manual_seed(1)
     task = TASKS[name](tiny, CPU)
     task.model.train()
-    optimizer = torch.optim.AdamW(task.model.parameters())
+    optimizers = make_optimizers(task)
     batch = task.prepare(next(Stream(0, task.batch // task.views, task.views, task.size).batches()))
     random = partial(generator, 0)  # the same noise and timesteps every time
-    losses = [float(_step(task, batch, random, optimizer, 2e-3)["loss"]) for _ in range(12)]
+    losses = [float(_step(task, batch, random, optimizers, 1.0)["loss"]) for _ in range(12)]
     assert losses[-1] < 0.97 * losses[0]
 
 
-def test_a_resumed_training_is_the_uninterrupted_one_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "moment"), [("vae", "exp_avg_sq."), ("clip", "momentum_buffer.")])
+def test_a_resumed_training_is_the_uninterrupted_one_to_the_bit(
+    name: str, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shrink(monkeypatch)
     for folder, stops in (("whole", [4]), ("parts", [1, 3, 4])):
         for steps in stops:
             torch.manual_seed(0)
-            fit("vae", TASKS["vae"](tmp_path, CPU), tmp_path / folder, budget(steps), 0, lambda text: None)
-    whole, parts = (load_file(tmp_path / folder / "vae.safetensors") for folder in ("whole", "parts"))
+            fit(name, TASKS[name](tmp_path, CPU), tmp_path / folder, budget(steps), 0, lambda text: None)
+    whole, parts = (load_file(tmp_path / folder / f"{name}.safetensors") for folder in ("whole", "parts"))
     assert whole.keys() == parts.keys() and all(torch.equal(whole[key], parts[key]) for key in whole)
-    assert any(key.startswith("exp_avg_sq.") for key in whole)
-    written = [load_file(tmp_path / folder / "vae/diffusion_pytorch_model.safetensors") for folder in ("whole", "parts")]
+    assert any(key.startswith(moment) for key in whole)
+    written = [load_file(next((tmp_path / folder).glob("*/*model.safetensors"))) for folder in ("whole", "parts")]
     assert all(torch.equal(written[0][key], written[1][key]) for key in written[0])
-    log = [json.loads(line) for line in (tmp_path / "parts/vae.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (tmp_path / f"parts/{name}.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [1, 3, 4] and log[-1]["pictures"] == 16
+
+
+def test_a_vision_tower_begins_by_looking_around_each_patch() -> None:
+    torch.manual_seed(0)
+    vision = networks.clip(networks.tokenizer(), width=128, layers=1).vision_model.requires_grad_(False)
+    places = vision.embeddings.position_embedding.weight[1:]
+    attention = vision.encoder.layers[0].self_attn
+    query, key = (layer.weight.view(4, 32, 128) for layer in (attention.q_proj, attention.k_proj))
+    pull = torch.einsum("ia,hka,hkb,jb->ij", places, query, key, places).view(8, 8, 8, 8)[4, 4]
+    assert pull.argmax() == 4 * 8 + 4 and pull[4, 5] > pull[4, 7] > 0.3 * pull[4, 5]
+    change = attention.out_proj.weight @ attention.v_proj.weight
+    assert change.diagonal().mean() == pytest.approx(-0.4, abs=0.02)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

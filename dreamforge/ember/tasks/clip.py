@@ -9,55 +9,59 @@ from torch import Tensor, nn
 
 from dreamforge.ember import networks
 from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
-from dreamforge.ember.data import Examples
+from dreamforge.ember.data import ATTRIBUTES, Examples
 from dreamforge.ember.fit import Random, Task
 from dreamforge.ember.tokenizer import every_word
 from dreamforge.pictures import contact_sheet
 from dreamforge.priors.diffusers import WORDS_FILE
 from dreamforge.toyworld import render_pairs
 
-NAMING = 100.0
-"""Weight of the words' mean cross-entropy: about a half of each word's own."""
+SHIFT = 4  # pixels at most
 
 
 class ClipTask(Task):
     """Writes ember-clip/.
 
-    The contrastive loss of CLIP, in which a caption's targets are all pictures of which it is true. While it trains, a
-    linear head names the words of each picture too: that teaches the vision tower faster than contrast alone, and goes.
+    The contrastive loss of CLIP, in which a caption's targets are all pictures of which it is true. While it trains, linear
+    heads that name each attribute of a picture, too: they teach the vision tower what contrast within a batch seldom
+    asks for, and go. Pictures are mirrored and shifted, of which no caption says anything.
     """
 
-    views, size, batch, lr, reuse, bf16 = 2, 64, 64, 1e-3, 2, True
+    views, size, batch, lr, muon, reuse, bf16 = 2, 64, 64, 1e-3, 0.02, 4, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        self.tokenizer, self.known = networks.tokenizer(), {word: i for i, word in enumerate(every_word())}
+        self.tokenizer = networks.tokenizer()
         clip = networks.clip(self.tokenizer)
-        naming = nn.Linear(clip.config.vision_config.hidden_size, len(self.known))
+        if device.type == "cpu":
+            networks.attend_plainly(clip)
+        self.choices = [1 + len(words) for words in ATTRIBUTES.values()]  # or none
+        naming = nn.Linear(clip.config.vision_config.hidden_size, sum(self.choices))
         self.model = nn.ModuleDict({"clip": clip, "naming": naming})
 
     def losses(self, examples: Examples, random: Random) -> dict[str, Tensor]:
-        """"top1": how often the caption nearest to a picture is true of it, within the batch."""
+        """"naming": cross-entropies of all attributes together. "top1": how often the caption nearest to a picture is true of
+        it, within the batch."""
         clip, device = self.model["clip"], self.model["clip"].device
-        pixels = normalized(examples.pictures(device), clip.config.vision_config.image_size)
+        pixels = normalized(_moved(examples.pictures(device), random("moved")), clip.config.vision_config.image_size)
         seen = clip.vision_model(pixel_values=pixels).pooler_output
         images = nn.functional.normalize(clip.visual_projection(seen), dim=-1)
         scores = clip.logit_scale.exp().clamp(max=100) * self._texts(examples.captions) @ images.T  # [captions,pictures]
         true = examples.truth().to(device)
         contrast = 0.5 * (_contrast(scores, true) + _contrast(scores.T, true.T))
-        named = torch.zeros(len(examples), len(self.known))
-        for row, words in zip(named, examples.words(), strict=True):
-            row[[self.known[word] for word in words if word in self.known]] = 1
-        naming = nn.functional.binary_cross_entropy_with_logits(self.model["naming"](seen).float(), named.to(device))
+        named = self.model["naming"](seen).float().split(self.choices, dim=1)
+        shown = examples.attributes().to(device).T
+        naming = torch.stack([nn.functional.cross_entropy(*pair) for pair in zip(named, shown, strict=True)]).sum()
         return {
-            "loss": contrast + NAMING * naming,
+            "loss": contrast + naming,
             "contrast": contrast.detach(),
             "naming": naming.detach(),
+            "noun": (named[0].argmax(1) == shown[0]).float().mean(),
             "top1": true.T.gather(1, scores.argmax(0)[:, None]).float().mean(),
         }
 
     def _texts(self, captions: list[str]) -> Tensor:
         clip = self.model["clip"]
-        tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        tokens = self.tokenizer(captions, padding=True, truncation=True, return_tensors="pt").input_ids
         pooled = clip.text_model(input_ids=tokens.to(clip.device)).pooler_output
         return nn.functional.normalize(clip.text_projection(pooled), dim=-1)
 
@@ -84,6 +88,15 @@ class ClipTask(Task):
             size={"shortest_edge": size}, crop_size={"height": size, "width": size}, image_mean=OPENAI_MEAN, image_std=OPENAI_STD
         ).save_pretrained(out)
         (out / WORDS_FILE).write_text("\n".join(every_word()) + "\n")
+
+
+def _moved(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """Each mirrored half the time, all shifted alike; the borders go on."""
+    mirrored = torch.rand(len(pictures), 1, 1, 1, generator=random).to(pictures.device) < 0.5
+    down, right = torch.randint(2 * SHIFT + 1, (2,), generator=random).tolist()
+    padded = nn.functional.pad(torch.where(mirrored, pictures.flip(-1), pictures), (SHIFT,) * 4, mode="replicate")
+    height, width = pictures.shape[-2:]
+    return padded[..., down : down + height, right : right + width]
 
 
 def _contrast(scores: Tensor, true: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ VIEWS = 4
 class MultiviewTask(Task):
     """Writes ember-mv/, from ember/: fine-tunes its UNet on sets of four views. Text encoder and VAE stay as they are."""
 
-    views, batch, lr, reuse = VIEWS, 32, 2e-4, 4
+    views, batch, lr, reuse, bf16 = VIEWS, 32, 2e-4, 4, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)
@@ -35,6 +35,8 @@ class MultiviewTask(Task):
         )
         self.model.load_state_dict(single.state_dict(), strict=False)
         self.model.to(memory_format=torch.channels_last)
+        if device.type == "cpu":
+            networks.attend_plainly(self.model)
         join_views(self.model, VIEWS)
 
     def prepare(self, examples: Examples) -> Examples:

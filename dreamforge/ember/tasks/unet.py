@@ -29,7 +29,7 @@ PROMPTS = (
 class UnetTask(Task):
     """Writes ember/."""
 
-    views, size, batch, lr, reuse = 1, 64, 32, 1e-3, 4
+    views, size, batch, lr, reuse, bf16 = 1, 64, 32, 1e-3, 4, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)
@@ -37,6 +37,8 @@ class UnetTask(Task):
         self.noise = noise(device)
         network = networks.unet(self.size // networks.FACTOR).to(memory_format=torch.channels_last)
         self.model = nn.ModuleDict({"unet": network, "text": networks.text_encoder(self.tokenizer)})
+        if device.type == "cpu":
+            networks.attend_plainly(network)
         self.latent_size = self.size // networks.FACTOR
 
     def prepare(self, examples: Examples) -> Examples:
