@@ -53,6 +53,19 @@ def add_to(commands: Any) -> None:
     asset.add_argument("--truth", required=True, metavar="MESH", help="the known one, as `toyworld bank` was given it")
     asset.set_defaults(call=_evaluate_asset)
 
+    edits = tables.add_parser(
+        "edits",
+        help="edit known things and judge what becomes of them",
+        description="Make a toy-world mesh of the first half of every pair, edit it into the second by each recipe, and judge "
+        "the .glb that comes out. Writes table.md and contact.png; each run keeps its folder. Call it again to go on.",
+        epilog="Keys of the configuration can follow as KEY=VALUE, for every recipe: stages.0.steps=200.",
+    )
+    edits.add_argument("--pairs", default="edits-8", help='a file of lines "a red car -> a blue car" (default: edits-8)')
+    edits.add_argument("--recipes", default="retexture", help="recipes, separated by commas (default: retexture)")
+    edits.add_argument("--out", default="outputs/edits", metavar="DIR", help="default: outputs/edits")
+    edits.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
+    edits.set_defaults(call=_evaluate_edits, overridable=True)
+
     bench = commands.add_parser("bench", help="how long kernels and steps take on this machine")
     benches = tools_of(bench)
     timed = [benches.add_parser("kernels", help="each kernel by each implementation that serves it here")]
@@ -94,6 +107,15 @@ def _evaluate_asset(arguments: argparse.Namespace) -> None:
     from dreamforge.evaluate.asset import compare_assets
 
     print(compare_assets(Path(arguments.file), Path(arguments.truth)))
+
+
+def _evaluate_edits(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from dreamforge.evaluate.edits import compare_edits
+
+    chosen = (arguments.recipes.split(","), Path(arguments.out), arguments.jobs, arguments.overrides)
+    print(compare_edits(arguments.pairs, *chosen))
 
 
 def _bench(arguments: argparse.Namespace) -> None:

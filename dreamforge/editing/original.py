@@ -8,6 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from dreamforge.contracts import Mesh, Scene, Splats
+from dreamforge.errors import UserError
 from dreamforge.export.frame import Frame
 from dreamforge.runs import Run, write_atomic
 from dreamforge.scenes.gaussians import Gaussians
@@ -45,8 +46,10 @@ def keep(original: Original, run: Run) -> None:
 def kept(run: Run) -> Original | None:
     """What a run began with, or None where it began with nothing."""
     path = run.folder / FILE
-    if not path.is_file():
+    if not run.config.source:
         return None
+    if not path.is_file():
+        raise UserError(f"{path} is gone, which is what this edit began with; begin it again with dreamforge edit")
     arrays = load_file(path)
     asset = {name.removeprefix("asset."): array for name, array in arrays.items() if name.startswith("asset.")}
     frame = Frame(arrays["frame.center"], float(arrays["frame.size"][0]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamforge import config as configuration
+from dreamforge.editing.opening import opened
 from dreamforge.ember import EMBEDDED
 from dreamforge.errors import UserError
 from dreamforge.rehearsal import check_words, checked_prior
@@ -148,7 +149,7 @@ def _check(planned: Sequence[tuple[Row, Job]]) -> None:
         key = repr((job.recipe, job.settings, job.overrides))
         try:
             if key not in checked:
-                config, _ = configuration.load(job.recipe, job.overrides, prompt=job.prompt, **job.settings)
+                config, _ = opened(*configuration.load(job.recipe, job.overrides, prompt=job.prompt, **job.settings))
                 model = config.prior.options.get("model")
                 checked[key] = config, None if model and model not in EMBEDDED else checked_prior(config)
             config, prior = checked[key]

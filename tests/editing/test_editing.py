@@ -106,6 +106,26 @@ def test_outside_a_part_of_a_mesh_nothing_changes(how: dict, ball: Path) -> None
     assert np.abs(after.vertices - before.vertices).max() > 1e-3
 
 
+def test_faces_that_share_texels_come_apart_where_only_one_is_in_the_part(tmp_path: Path) -> None:
+    """Two squares, left and right of x = 0, on the same picture."""
+    square = np.float32([[1, 0, 0], [2, 0, 0], [2, 1, 0], [1, 1, 0]])
+    vertices = np.concatenate([square, square - [3, 0, 0]]).astype(np.float32)
+    faces = np.int32([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+    uv = np.tile(np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]), (2, 1))
+    texture = np.random.default_rng(0).integers(60, 200, (32, 32, 3), dtype=np.uint8)
+    mesh = Mesh(vertices, faces, np.tile(np.float32([0, 0, 1]), (8, 1)), uv=uv, texture=texture)
+    FORMATS["glb"].save(mesh, tmp_path / "squares.glb", "squares")
+    before, after = edit(tmp_path / "squares.glb", "part", region={"box": [0, 0.5, -1, 3, 3, 1]})
+    for points in np.random.default_rng(1).dirichlet([1, 1, 1], 50):
+        place = np.einsum("fki,k->fi", before.vertices[before.faces], points)
+        now, then = colours_at(after, points), colours_at(before, points)
+        outside = (place[:, 0] < 0) | (place[:, 1] < 0.5)
+        np.testing.assert_array_equal(now[outside], then[outside])
+        if (place[0, 1] > 0.6) and (0.1 < points).all():
+            assert np.abs(now - then)[0].max() > 0
+    np.testing.assert_array_equal(before.texture[:, :32], texture)
+
+
 def test_a_painted_copy_says_what_may_change(ball: Path, tmp_path: Path) -> None:
     mesh = trimesh.creation.icosphere(3, 3.0)
     mesh.apply_translation([10, 0, 0])
