@@ -101,7 +101,7 @@ def export(
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
     if revision := getattr(prior, "revision", None):
-        run.describe(checkpoint={"folder": str(prior.folder), "revision": revision})  # type: ignore[attr-defined]
+        run.describe(checkpoint={"model": str(prior.place), "revision": revision})  # type: ignore[attr-defined]
         prior.read(_texts(run.config))  # type: ignore[attr-defined]
     with StopSignals() as stop, console.run(run):
         scene = _optimize_stages(run, prior, console, stop)

@@ -108,7 +108,7 @@ def test_interrupt_writes_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> 
 def test_a_checkpoint_folder_drives_a_run(tmp_path: Path) -> None:
     """The road of real work, on a tiny random checkpoint: guidance, negative prompt, Perp-Neg, through the encoder."""
     pytest.importorskip("diffusers")
-    from dreamforge.priors.checkpoints import revision_of
+    from dreamforge.priors.checkpoints import Place
     from tests.priors.checkpoints import stable_diffusion
 
     model = stable_diffusion(tmp_path, "epsilon")
@@ -120,7 +120,7 @@ def test_a_checkpoint_folder_drives_a_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "assets" / "model.glb").is_file()
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["checkpoint"] == {"folder": str(model), "revision": revision_of(model)}
+    assert manifest["checkpoint"] == {"model": str(model), "revision": Place(model).revision}
 
 
 @pytest.mark.slow

@@ -20,6 +20,10 @@ PRIORS = {
             "sd3": "Stable Diffusion 3", "if": "DeepFloyd IF, of pixels",
         }.items()
     },
+    "mvdream": preset(
+        Multiview, "MVDream: four views at once, from $DREAMFORGE_MODELS/mvdream or the hub; see docs/priors.md.",
+        model="mvdream",
+    ),
     "ember": preset(Diffusers, "A diffusion model trained on the toy world, embedded; see docs/ember.md.", model="ember"),
     "ember-mv": preset(Multiview, "Ember with cameras and four views at once; see docs/ember.md.", model="ember-mv"),
 }

@@ -18,7 +18,7 @@ from dreamforge.contracts import Condition
 from dreamforge.ember.clip import OPENAI_MEAN, OPENAI_STD, normalized
 from dreamforge.errors import UserError
 from dreamforge.priors.additions import load_adapter, merge_loras
-from dreamforge.priors.checkpoints import folder_of, load, revision_of, with_readers
+from dreamforge.priors.checkpoints import load, place_of, with_readers
 from dreamforge.priors.families import family_of
 from dreamforge.priors.texts import TEXT_ENCODERS, Texts, digest_of
 
@@ -29,8 +29,8 @@ WORDS_FILE = "words.txt"
 class Diffusers:
     """A frozen network with its text encoders, scheduler and, for latent models, VAE; see `families` for which.
 
-    model: a folder in diffusers format, a short name (sd15, sd21, sdxl, sd3, if), a hub id, or the name of an embedded
-    one. adapter: an IP-Adapter for image prompts, a folder with its .safetensors and its image_encoder/; "own" is
+    model: a folder in diffusers format, a short name (sd15, sd21, sdxl, sd3, if), a hub id, the name of an embedded one,
+    or a .safetensors file of the original code, with the configurations of the folder `config`. adapter: an IP-Adapter for image prompts, a folder with its .safetensors and its image_encoder/; "own" is
     ip_adapter/ in the model's folder. With an adapter and no image prompt, predictions are made with the null image (a
     zero embedding, as it was trained). Half precision on CUDA, single elsewhere; noise is added and taken off in single.
     Latents are (E(2 rgb - 1) - shift) * scale with the encoder's mean; pictures are resized to the model's own
@@ -38,22 +38,25 @@ class Diffusers:
     are halved. lora: .safetensors files of low-rank adapters, each with its scale, merged into the weights (SD, SDXL, IF).
     """
 
+    posed = False
+    """Whether the network is told cameras."""
+
     def __init__(
-        self, *, model: str = "", adapter: str = "", lora: dict[str, float] | None = None,
+        self, *, model: str = "", config: str = "", adapter: str = "", lora: dict[str, float] | None = None,
         device: torch.device = torch.device("cpu"),
     ) -> None:  # fmt: skip
         lora = lora or {}
-        self.folder = folder_of(model)
-        self.revision = revision_of(self.folder)
-        pipe = load(self.folder, torch.float16 if device.type == "cuda" else torch.float32, device)
+        self.place = place_of(model, config)
+        self.revision = self.place.revision
+        pipe = load(self.place, torch.float16 if device.type == "cuda" else torch.float32, device)
         merge_loras(pipe, lora, ["unet"])
         if adapter:
-            load_adapter(pipe, self.folder / "ip_adapter" if adapter == "own" else Path(adapter).expanduser())
-        words = self.folder / WORDS_FILE
+            load_adapter(pipe, self.place.folder / "ip_adapter" if adapter == "own" else Path(adapter).expanduser())
+        words = self.place.folder / WORDS_FILE
         self._use(pipe, device, frozenset(words.read_text().split()) if words.is_file() else frozenset())
 
         def readers() -> Any:
-            whole = with_readers(self.folder, pipe)
+            whole = with_readers(self.place, pipe)
             merge_loras(whole, lora, TEXT_ENCODERS)
             return whole
 
@@ -85,6 +88,9 @@ class Diffusers:
         network = getattr(pipe, self.family.network)
         self.network = _frozen(network, device).to(memory_format=torch.channels_last)
         self.dtype = self.network.dtype
+        if (getattr(self.network.config, "class_embed_type", None) == "projection") != self.posed:
+            takes, other = ("no", "diffusers") if self.posed else ("a", "multiview")
+            raise UserError(f"prior.model: its UNet takes {takes} camera; use --prior {other} for it")
         if self.family.network == "unet":
             self.unet = self.network  # what LoRA adapts
         vae = getattr(pipe, "vae", None)

@@ -19,14 +19,17 @@ class Multiview(Diffusers):
     """A frozen UNet that sees `views` views of an object together and is told the camera of each.
 
     model: a folder in diffusers format whose UNet takes 16 numbers a picture (`class_embed_type="projection"`), as
-    ember-mv's. Consecutive items of a batch are one object's views: a quarter turn apart and at one timestep, as
+    ember-mv's, or a folder with MVDream's own UNet ("mvdream": the hub's). Consecutive items of a batch are one object's views: a quarter turn apart and at one timestep, as
     in training, unless you know better.
     """
 
+    posed = True
+
     def __init__(
-        self, *, model: str = "", views: Count = 4, adapter: str = "", device: torch.device = torch.device("cpu")
-    ) -> None:
-        super().__init__(model=model, adapter=adapter, device=device)
+        self, *, model: str = "", views: Count = 4, adapter: str = "", lora: dict[str, float] | None = None,
+        device: torch.device = torch.device("cpu"),
+    ) -> None:  # fmt: skip
+        super().__init__(model=model, adapter=adapter, lora=lora, device=device)
         self._join(views)
 
     @classmethod
@@ -38,8 +41,6 @@ class Multiview(Diffusers):
 
     def _join(self, views: int) -> None:
         self.views = views
-        if self.unet.config.projection_class_embeddings_input_dim != 16:
-            raise UserError("prior.model: its UNet takes no camera; use --prior diffusers for it")
         join_views(self.unet, views)
 
     def condition(

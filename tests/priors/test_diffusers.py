@@ -24,7 +24,7 @@ def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_prediction_is_the_networks_own_converted_to_epsilon(prior: Diffusers) -> None:
-    z, t, pipe = torch.randn(2, 4, 8, 8), torch.tensor([100, 800]), whole(prior.folder)
+    z, t, pipe = torch.randn(2, 4, 8, 8), torch.tensor([100, 800]), whole(prior.place.folder)
     eps = prior.predict(z, t, [prior.condition(["a cat", "a dog"]), prior.condition(["", ""])])
     for prompts, answer in zip((["a cat", "a dog"], ["", ""]), eps, strict=True):
         tokens = pipe.tokenizer(prompts, padding="max_length", max_length=16, truncation=True, return_tensors="pt")

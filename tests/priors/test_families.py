@@ -14,7 +14,7 @@ pytest.importorskip("diffusers")
 
 from dreamforge.errors import UserError
 from dreamforge.priors import checkpoints
-from dreamforge.priors.checkpoints import ALIASES, check_memory, folder_of
+from dreamforge.priors.checkpoints import ALIASES, Place, check_memory, place_of
 from dreamforge.priors.diffusers import Diffusers
 from tests.priors.checkpoints import FAMILIES, stable_diffusion
 from tests.priors.pipelines import assert_same, whole
@@ -28,7 +28,7 @@ def prior(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("index", [100, 700])
 def test_predictions_are_the_pipelines_own(prior: Diffusers, index: int) -> None:
     """CFG included. Would miss a forgotten pooled text, wrong time ids, an empty prompt read otherwise, a shift."""
-    assert_same(prior, whole(prior.folder), index)
+    assert_same(prior, whole(prior.place.folder), index)
 
 
 def test_pictures_come_back_from_where_noise_was_added(prior: Diffusers) -> None:
@@ -72,11 +72,11 @@ def test_checkpoints_are_found_by_short_name_folder_or_not_at_all(tmp_path: Path
     folder = stable_diffusion(tmp_path / "sd21")
     monkeypatch.setenv("DREAMFORGE_MODELS", str(folder.parent.parent))
     with pytest.raises(UserError, match="sd21 holds no model_index.json"):
-        folder_of("sd21")
+        place_of("sd21")
     folder.rename(tmp_path / "sdxl")
-    assert folder_of("sdxl") == tmp_path / "sdxl"
+    assert place_of("sdxl") == Place(tmp_path / "sdxl")
     with pytest.raises(UserError, match="did you mean 'sd"):
-        folder_of("sd1")
+        place_of("sd1")
 
 
 def test_ids_are_tried_in_order_and_the_reasons_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,18 +91,18 @@ def test_ids_are_tried_in_order_and_the_reasons_told(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
     with pytest.raises(UserError, match=r"cannot be downloaded \(offline mode\)") as caught:
-        folder_of("sd3")
+        place_of("sd3")
     assert tuple(tried) == ALIASES["sd3"] and "\n" not in str(caught.value)
     monkeypatch.setattr(diffusers.DiffusionPipeline, "download", lambda name, **settings: f"/hub/{name}")
-    assert folder_of("somebody/some-model") == Path("/hub/somebody/some-model")
+    assert place_of("somebody/some-model") == Place(Path("/hub/somebody/some-model"))
 
 
 def test_memory_is_asked_for_before_anything_is_loaded(tmp_path: Path) -> None:
     folder = stable_diffusion(tmp_path)
     pipe = Diffusers(model=str(folder)).pipe
     needed = 2 * sum(p.numel() for part in (pipe.unet, pipe.vae) for p in part.parameters()) * checkpoints.HEADROOM
-    check_memory(folder, torch.float16, int(needed) + 2)
+    check_memory(Place(folder), torch.float16, int(needed) + 2)
     with pytest.raises(UserError, match="needs about .* GiB of GPU memory"):
-        check_memory(folder, torch.float16, int(needed) - 2)
+        check_memory(Place(folder), torch.float16, int(needed) - 2)
     with pytest.raises(UserError, match="GiB"):
-        check_memory(folder, torch.float32, int(needed) + 2)
+        check_memory(Place(folder), torch.float32, int(needed) + 2)

@@ -17,7 +17,7 @@ pytest.importorskip("diffusers")
 
 from dreamforge.errors import UserError
 from dreamforge.priors import texts
-from dreamforge.priors.checkpoints import revision_of
+from dreamforge.priors.checkpoints import Place
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.texts import digest_of
 from tests.priors.checkpoints import FAMILIES, stable_diffusion
@@ -112,4 +112,4 @@ def test_a_digest_sees_every_part_of_a_large_file(tmp_path: Path, monkeypatch: p
         content[start : start + step] = b"\1" * step
         path.write_bytes(content)
         assert digest_of([path]) != before
-    assert revision_of(Path("models--a--b/snapshots/0123abc")) == "0123abc"
+    assert Place(Path("models--a--b/snapshots/0123abc")).revision == "0123abc"
