@@ -55,7 +55,28 @@ def test_real_checkpoints_get_the_published_settings(
     """Catches a base's settings laid over the method's own."""
     stage = real[recipe].stages[0]
     assert stage.objective.options[key] == value and stage.objective.name == recipe
-    assert (stage.steps, stage.size) == (2000, 128)
+    assert recipe in LENGTHS or (stage.steps, stage.size) == (2000, 128)
+
+
+LENGTHS = {  # METHODS.md, section 5: steps and sizes of every stage
+    "dreamfusion": [(10000, 64)], "prolificdreamer": [(25000, 512), (15000, 512), (30000, 512)],
+    "luciddreamer": [(3000, 512), (2000, 512)], "consistent3d": [(3000, 64), (3000, 512), (5000, 512)],
+    "scaledreamer": [(10000, 64), (15000, 256)], "hifa": [(6500, 512), (3500, 512)],
+    "gaussiandreamer": [(500, 128), (500, 1024), (700, 1024)], "dreamgaussian": [(500, 256), (50, 512)],
+    "mvdream": [(5000, 64), (5000, 256)], "magic3d": [(10000, 64), (5000, 512)],
+}  # fmt: skip
+
+
+def test_whole_methods_are_as_long_as_published(real: dict[str, config.RunConfig]) -> None:
+    """And their schedules meet where one stage ends and the next begins."""
+    for recipe, lengths in LENGTHS.items():
+        assert [(stage.steps, stage.size) for stage in real[recipe].stages] == lengths, recipe
+    for recipe, ends in (("scaledreamer", (0.31, 0.79)), ("mvdream", (0.38, 0.68))):
+        first, second = (stage.timesteps.options for stage in real[recipe].stages)
+        for key, end in zip(("low", "high"), ends, strict=True):
+            assert first[key][1] == second[key][0] == end, recipe
+    assert real["hifa"].stages[0].timesteps.options["low"] == real["hifa"].stages[1].timesteps.options["high"]
+    assert [stage.view for stage in real["prolificdreamer"].stages] == ["rgb", "normal", "rgb"]
 
 
 def test_embedded_priors_do_not_get_them_whichever_way_the_prior_is_named(real: dict[str, config.RunConfig]) -> None:
