@@ -30,9 +30,9 @@ from dreamforge.runs import slug, write_atomic
 from dreamforge.sweep.plan import list_file
 
 INSTANCE = 100  # of every source: none that the embedded prior knows
-COLUMNS = ("recipe", "pair", "retrieved", "views", "silhouette")
+COLUMNS = ("recipe", "pair", "retrieved", "views", "silhouette", "kept")
 """retrieved: the eight views are read as the target, among all sources and targets. views: the share of them that are,
-each by itself. silhouette: IoU of before and after."""
+each by itself. silhouette: IoU of before and after. kept: PSNR between them, dB, less the more of the source was changed."""
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,5 @@ def figures(edit: Edit, before: Views, after: Views, judge: Judge) -> dict[str, 
         "retrieved": int(judge.retrieve(after.rgb).argmax()) == own,
         "views": float((judge.retrieve_each(after.rgb).argmax(1) == own).float().mean()),
         "silhouette": float((a & b).sum() / (a | b).sum()),
+        "kept": float(-10 * torch.log10((before.rgb - after.rgb).square().mean().clamp(min=1e-6))),
     }

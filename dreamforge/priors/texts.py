@@ -55,8 +55,9 @@ class Texts:
 
     def release(self) -> None:
         """Let the text encoders go from memory; another prompt loads them again."""
-        self._pipe = None
-        gc.collect()
+        if self._pipe is not None:
+            self._pipe = None
+            gc.collect()
 
     @torch.no_grad()
     def _read(self, prompt: str) -> dict[str, Tensor]:

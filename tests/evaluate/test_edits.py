@@ -18,7 +18,8 @@ from dreamforge.rendering.background import composite
 
 
 def test_the_shipped_pairs_are_eight_and_a_line_that_is_none_is_named(tmp_path: Path) -> None:
-    assert len(pairs_of("edits-8")) == 8 and pairs_of("edits-8")[0] == ("a red car", "a blue car")
+    for count in (8, 6):
+        assert len(pairs_of(f"edits-{count}")) == count and pairs_of(f"edits-{count}")[0] == ("a red car", "a blue car")
     (tmp_path / "pairs.txt").write_text("a red car -> a blue car\na red car\n")
     with pytest.raises(UserError, match="'a red car' is no pair"):
         pairs_of(str(tmp_path / "pairs.txt"))
@@ -38,6 +39,9 @@ def test_figures_of_truths() -> None:
     assert done["retrieved"] and done["views"] == 1 and done["silhouette"] == 1
     assert not undone["retrieved"] and undone["views"] == 0 and undone["silhouette"] == 1
     assert another["retrieved"] and 0.8 < another["silhouette"] < 0.98
+    assert done["kept"] == pytest.approx(60) and another["kept"] < 40
+    shifted = Views(red.rgb + 0.1, red.alpha, red.depth)
+    assert figures(edit, red, shifted, judge)["kept"] == pytest.approx(20, abs=1e-3)
 
 
 def test_an_edit_is_carried_out_and_found_again(tmp_path: Path) -> None:

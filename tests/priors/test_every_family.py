@@ -32,18 +32,19 @@ CASES = [(family, name) for family in FAMILIES for name in OBJECTIVES if family 
 
 
 @pytest.fixture(scope="module")
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return FAMILIES[request.param](tmp_path_factory.mktemp(request.param))
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: make(tmp_path_factory.mktemp(name)) for name, make in FAMILIES.items()}
 
 
-@pytest.mark.parametrize(("model", "name"), CASES, indirect=["model"])
+@pytest.mark.parametrize(("family", "name"), CASES)
 def test_two_steps_or_the_documented_refusal(
-    name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: str, name: str, models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The objective's recipe as `run` has it, up to the export: the scene has moved and is finite."""
     scenes: list[Any] = []
     monkeypatch.setattr(pipeline, "_finish", lambda run, scene, console: scenes.append(scene))
     monkeypatch.setattr(pipeline, "preview", lambda scene, path: None)
+    model = models[family]
     overrides = [f"prior={{name: diffusers, model: '{model}'}}"]
     stages = config.load(name, overrides, prompt="a cat")[0].stages
     overrides += ["stages.0.scene.count=100"] if stages[0].scene.name == "gaussians" else []
