@@ -62,6 +62,7 @@ def add_to(commands: Any) -> None:
     )
     edits.add_argument("--pairs", default="edits-8", help='a file of lines "a red car -> a blue car" (default: edits-8)')
     edits.add_argument("--recipes", default="retexture", help="recipes, separated by commas (default: retexture)")
+    edits.add_argument("--splats", action="store_true", help="edit splats that a run made, instead of known meshes")
     edits.add_argument("--out", default="outputs/edits", metavar="DIR", help="default: outputs/edits")
     edits.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
     edits.set_defaults(call=_evaluate_edits, overridable=True)
@@ -115,7 +116,7 @@ def _evaluate_edits(arguments: argparse.Namespace) -> None:
     from dreamforge.evaluate.edits import compare_edits
 
     chosen = (arguments.recipes.split(","), Path(arguments.out), arguments.jobs, arguments.overrides)
-    print(compare_edits(arguments.pairs, *chosen))
+    print(compare_edits(arguments.pairs, *chosen, splats=arguments.splats))
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Edits of known things: toy-world meshes made into what another prompt says, judged from the files that come out."""
+"""Edits of things of the toy world, its own meshes or splats that a run made, judged from the files that come out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import rich.console
 import torch
@@ -26,10 +27,12 @@ from dreamforge.ground_truth import write_object
 from dreamforge.pictures import contact_sheet, save_picture
 from dreamforge.processes import each
 from dreamforge.rendering.raster import render_mesh
-from dreamforge.runs import slug, write_atomic
+from dreamforge.runs import Run, slug, write_atomic
 from dreamforge.sweep.plan import list_file
 
-INSTANCE = 100  # of every source: none that the embedded prior knows
+INSTANCE = 100  # of every source that is a mesh, and
+SEED = 7  # of every source that is a run: none that the prior of an edit with seed 0 knows
+STDERR = rich.console.Console(stderr=True)
 COLUMNS = ("recipe", "pair", "retrieved", "views", "silhouette", "kept")
 """retrieved: the eight views are read as the target, among all sources and targets. views: the share of them that are,
 each by itself. silhouette: IoU of before and after. kept: PSNR between them, dB, less the more of the source was changed."""
@@ -37,24 +40,33 @@ each by itself. silhouette: IoU of before and after. kept: PSNR between them, dB
 
 @dataclass(frozen=True)
 class Edit:
-    """A recipe, what the source shows, what it is to become, overrides for the run, and where everything is."""
+    """A recipe, what the source shows, what it is to become, overrides for the run, the source (a mesh file, or the folder of
+    a run) and the edit's own folder."""
 
     recipe: str
     source: str
     target: str
     overrides: tuple[str, ...]
+    origin: Path
     folder: Path
 
 
-def compare_edits(where: str, recipes: Sequence[str], out: Path, processes: int, overrides: Sequence[str]) -> str:
+def compare_edits(
+    where: str, recipes: Sequence[str], out: Path, processes: int, overrides: Sequence[str], splats: bool = False
+) -> str:
     """Edit every pair of a list by every recipe, or what is left of them; writes table.md and contact.png (of each edit
-    the source above its result), and returns the table."""
+    the source above its result), and returns the table. splats: edit splats that a run made, instead of known meshes."""
     pairs = pairs_of(where)
+    origins = {pair: out / "sources" / (slug(pair[0]) + ("" if splats else ".glb")) for pair in pairs}
     edits = [
-        Edit(recipe, *pair, tuple(overrides), out / Path(recipe).stem / slug(pair[1])) for recipe in recipes for pair in pairs
+        Edit(recipe, *pair, tuple(overrides), origins[pair], out / Path(recipe).stem / slug(pair[1]))
+        for recipe in recipes
+        for pair in pairs
     ]
+    sources = list(dict.fromkeys((pair[0], origins[pair]) for pair in pairs))
+    list(track(each(make_source, sources, "the same command", processes), "sources", len(sources), console=STDERR))
     work = each(partial(carry_out, prompts=tuple(dict.fromkeys(sum(pairs, ())))), edits, "the same command", processes)
-    done = dict(track(work, "edits", len(edits), console=rich.console.Console(stderr=True)))
+    done = dict(track(work, "edits", len(edits), console=STDERR))
     failed = [edit for edit in edits if done[edit] is None]
     if failed:
         raise UserError(f"{failed[0].folder}: its process died, killed or out of memory; begin again with fewer --jobs")
@@ -78,20 +90,36 @@ def pairs_of(where: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def make_source(source: tuple[str, Path]) -> None:
+    """The thing that edits begin with, a toy-world mesh or the splats of a run, made now if it is not there."""
+    prompt, origin = source
+    origin.parent.mkdir(parents=True, exist_ok=True)
+    if origin.suffix == ".glb":
+        write_object(prompt, str(origin), INSTANCE)
+    else:
+        _started(origin, prompt, "splats", (), seed=SEED)
+
+
 def carry_out(edit: Edit, prompts: tuple[str, ...]) -> tuple[dict[str, object], Tensor]:
     """The figures of an edit, made now if it is not there, and its pictures, before and after `[16,3,H,W]`."""
-    quiet, run, source = Console(quiet=True), edit.folder / "run", edit.folder / "source.glb"
-    if (run / "config.yaml").is_file():
-        made = pipeline.resume(run, quiet)
-    else:
-        edit.folder.mkdir(parents=True, exist_ok=True)
-        write_object(edit.source, str(source), INSTANCE)
-        settings = {"source": str(source), "source_prompt": edit.source}
-        made = pipeline.start(edit.target, edit.recipe, edit.overrides, str(run), console=quiet, **settings)
+    made = _started(
+        edit.folder / "run", edit.target, edit.recipe, edit.overrides, source=str(edit.origin), source_prompt=edit.source
+    )
     cameras = orbit(AROUND, 15.0, size=SIZE)
-    grey = torch.full((len(cameras), 3), GREY)
-    before, after = render_mesh(gltf.load(source), cameras, grey, cull_back=True), asset_views(made)
+    if edit.origin.suffix == ".glb":
+        before = render_mesh(gltf.load(edit.origin), cameras, torch.full((len(cameras), 3), GREY), cull_back=True)
+    else:
+        before = asset_views(Run.open(edit.origin))
+    after = asset_views(made)
     return figures(edit, before, after, Judge.of(prompts, cameras, GREY)), torch.cat([before.rgb, after.rgb])
+
+
+def _started(folder: Path, prompt: str, recipe: str, overrides: Sequence[str], **settings: Any) -> Run:
+    quiet = Console(quiet=True)
+    if (folder / "config.yaml").is_file():
+        return pipeline.resume(folder, quiet)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return pipeline.start(prompt, recipe, overrides, str(folder), console=quiet, **settings)
 
 
 def figures(edit: Edit, before: Views, after: Views, judge: Judge) -> dict[str, object]:

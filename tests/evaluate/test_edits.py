@@ -11,7 +11,7 @@ from dreamforge import pipeline
 from dreamforge.cameras import orbit
 from dreamforge.contracts import Views
 from dreamforge.errors import UserError
-from dreamforge.evaluate.edits import Edit, carry_out, figures, pairs_of
+from dreamforge.evaluate.edits import Edit, carry_out, figures, make_source, pairs_of
 from dreamforge.evaluate.judge import Judge, truth
 from dreamforge.evaluate.methods import AROUND, GREY
 from dreamforge.rendering.background import composite
@@ -32,7 +32,7 @@ def test_figures_of_truths() -> None:
         rgba = truth(prompt, cameras, [number])[0]
         return Views(composite(rgba, torch.full((len(cameras), 3), GREY)), rgba[:, 3:], rgba[:, 3:])
 
-    edit = Edit("retexture", "a red car", "a blue car", (), Path())
+    edit = Edit("retexture", "a red car", "a blue car", (), Path(), Path())
     judge = Judge.of(("a red car", "a blue car"), cameras, GREY)
     red, blue, other = views("a red car", 9), views("a blue car", 9), views("a blue car", 12)
     done, undone, another = (figures(edit, *before_after, judge) for before_after in ((blue, blue), (red, red), (blue, other)))
@@ -47,7 +47,9 @@ def test_figures_of_truths() -> None:
 def test_an_edit_is_carried_out_and_found_again(tmp_path: Path) -> None:
     """Of no steps: what comes out is the source, read as such, from its own place."""
     short = ("stages.0.steps=0", "stages.1.steps=0", "export.texture=128")
-    edit = Edit("retexture", "a red apple", "a blue apple", short, tmp_path)
+    source = tmp_path / "sources" / "apple.glb"
+    make_source(("a red apple", source))
+    edit = Edit("retexture", "a red apple", "a blue apple", short, source, tmp_path / "edit")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "_turned", lambda scene: torch.zeros(48, 3, 32, 32))
         row, pictures = carry_out(edit, ("a red apple", "a blue apple"))
