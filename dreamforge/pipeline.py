@@ -27,6 +27,7 @@ from dreamforge.export.frame import UNMOVED
 from dreamforge.kernels import compilation_ahead
 from dreamforge.optimize import MOST_ROLLBACKS, Diverged, Progress, make_optimizer, optimize, stage_conditions
 from dreamforge.pictures import contact_sheet, open_picture, save_picture, save_video
+from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.sampling import sample
 from dreamforge.prompts import wordings
 from dreamforge.rehearsal import checked_prior
@@ -100,9 +101,9 @@ def export(
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
-    if revision := getattr(prior, "revision", None):
-        run.describe(checkpoint={"model": str(prior.place), "revision": revision})  # type: ignore[attr-defined]
-        prior.read(_texts(run.config))  # type: ignore[attr-defined]
+    if isinstance(prior, Diffusers):
+        run.describe(checkpoint={"model": str(prior.place), "revision": prior.revision})
+        prior.read(_texts(run.config))
     with StopSignals() as stop, console.run(run):
         scene = _optimize_stages(run, prior, console, stop)
     _finish(run, scene, console)

@@ -32,6 +32,8 @@ def merge_loras(pipe: Any, files: Mapping[str, float], parts: Sequence[str]) -> 
     Any format that diffusers reads: its own, peft's, kohya's. W becomes W + scale (alpha / rank) B A, so that nothing is
     slower for it and phi's own adapters find plain layers. UserError for a file made for another family.
     """
+    if files and "unet" not in pipe.components:
+        raise UserError("prior.lora: the model has no UNet; LoRA files are for SD and SDXL")
     logging.getLogger("diffusers.loaders").setLevel(logging.CRITICAL)  # what it has to say is said here, in one line
     for name, scale in files.items():
         path = Path(name).expanduser()

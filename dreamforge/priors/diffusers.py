@@ -30,12 +30,13 @@ class Diffusers:
     """A frozen network with its text encoders, scheduler and, for latent models, VAE; see `families` for which.
 
     model: a folder in diffusers format, a short name (sd15, sd21, sdxl, sd3, if), a hub id, the name of an embedded one,
-    or a .safetensors file of the original code, with the configurations of the folder `config`. adapter: an IP-Adapter for image prompts, a folder with its .safetensors and its image_encoder/; "own" is
-    ip_adapter/ in the model's folder. With an adapter and no image prompt, predictions are made with the null image (a
-    zero embedding, as it was trained). Half precision on CUDA, single elsewhere; noise is added and taken off in single.
-    Latents are (E(2 rgb - 1) - shift) * scale with the encoder's mean; pictures are resized to the model's own
-    resolution. Text encoders load only for prompts that no run has read before (`texts`). Where memory runs out, batches
-    are halved. lora: .safetensors files of low-rank adapters, each with its scale, merged into the weights (SD, SDXL, IF).
+    or a .safetensors file of the original code, with the configurations of the folder `config`. lora: .safetensors files of
+    low-rank adapters, each with its scale, merged into the weights. adapter: an IP-Adapter for image prompts, a folder with
+    its .safetensors and its image_encoder/; "own" is ip_adapter/ in the model's folder. With an adapter and no image
+    prompt, predictions are made with the null image (a zero embedding, as it was trained).
+    Half precision on CUDA, single elsewhere; noise is added and taken off in single. Latents are
+    (E(2 rgb - 1) - shift) * scale with the encoder's mean; pictures are resized to the model's own resolution. Text
+    encoders load only for prompts that no run has read before (`texts`). Where memory runs out, batches are halved.
     """
 
     posed = False

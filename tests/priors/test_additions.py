@@ -116,6 +116,8 @@ def test_a_file_for_something_else_is_refused_in_one_line(
     with pytest.raises(UserError, match="nowhere.safetensors is not a .safetensors file"):
         Diffusers(model=str(models["sd"]), lora={"nowhere.safetensors": 1.0})
     assert not caplog.records
+    with pytest.raises(UserError, match="LoRA files are for SD and SDXL"):
+        Diffusers(model=str(FAMILIES["sd3"](tmp_path)), lora={str(file): 1.0})
 
 
 @pytest.fixture(scope="module")
