@@ -48,6 +48,9 @@ def in_view(mesh: Mesh) -> Mesh:
 
 def write_bank(mesh_file: str, folder: str, views: int = 160, size: int = 128) -> None:
     """Write `views` RGBA pictures of a mesh from all around, and transforms.json beside them."""
+    for name, value, low, high in (("--views", views, 1, 10_000), ("--size", size, 8, 4096)):
+        if not low <= value <= high:
+            raise UserError(f"{name}: {value} is out of range; give a number in [{low}, {high}]")
     mesh = in_view(format_of(Path(mesh_file)).load(Path(mesh_file)))
     out = Path(folder)
     if out.exists() and any(out.iterdir()):

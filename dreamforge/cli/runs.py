@@ -39,8 +39,8 @@ def add_to(commands: Any) -> None:
     )
     export.add_argument("run", metavar="RUN", help="a run folder")
     export.add_argument("--format", default="glb", help=f"file formats, separated by commas: {FORMATS} (default: glb)")
-    export.add_argument("--faces", type=int, help="most faces of the mesh, such as 20000")
-    export.add_argument("--texture", type=int, metavar="PIXELS", help="side of the texture, such as 2048")
+    export.add_argument("--faces", type=int, help="most faces of a mesh that is made, such as 20000 (a scene that is a mesh keeps its own)")
+    export.add_argument("--texture", type=int, metavar="PIXELS", help="side of the texture, such as 2048 (as for --faces)")
     export.add_argument("--resolution", type=int, metavar="CELLS", help="cells across the scene when its surface is found")
     export.add_argument("--image", help="how texture colours are stored: png, jpeg or webp")
     export.add_argument(

@@ -57,3 +57,9 @@ def test_a_known_object_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert float(distance) <= 1 and float(decibels) >= 24
     assert main(["evaluate", "asset", "run/assets/model.glb", "--truth", "nothing.glb"]) == 2
     assert "nothing.glb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--views", "0"], ["--size", "-3"]])
+def test_a_bank_of_nothing_is_refused(option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["toyworld", "bank", "truth.glb", "-o", str(tmp_path / "bank"), *option]) == 2
+    assert f"{option[0]}: {option[1]} is out of range" in capsys.readouterr().err and not (tmp_path / "bank").exists()
