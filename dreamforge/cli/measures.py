@@ -63,6 +63,7 @@ def add_to(commands: Any) -> None:
     edits.add_argument("--pairs", default="edits-8", help='a file of lines "a red car -> a blue car" (default: edits-8)')
     edits.add_argument("--recipes", default="retexture", help="recipes, separated by commas (default: retexture)")
     edits.add_argument("--splats", action="store_true", help="edit splats that a run made, instead of known meshes")
+    edits.add_argument("--flat", action="store_true", help="edit pictures without a scene: --recipes are objectives")
     edits.add_argument("--out", default="outputs/edits", metavar="DIR", help="default: outputs/edits")
     edits.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time (default: the cores)")
     edits.set_defaults(call=_evaluate_edits, overridable=True)
@@ -114,7 +115,11 @@ def _evaluate_edits(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from dreamforge.evaluate.edits import compare_edits
+    from dreamforge.evaluate.flat_edits import compare_flat
 
+    if arguments.flat:
+        print(compare_flat(arguments.pairs, arguments.recipes.split(","), (1.0, 7.5)))
+        return
     chosen = (arguments.recipes.split(","), Path(arguments.out), arguments.jobs, arguments.overrides)
     print(compare_edits(arguments.pairs, *chosen, splats=arguments.splats))
 
