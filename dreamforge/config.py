@@ -96,6 +96,9 @@ class ExportConfig:
     """Whether viewers light the asset: a metallic-roughness material, with the surface's detail in a normal map."""
 
 
+Axis = Literal["x", "-x", "y", "-y", "z", "-z"]
+
+
 def check_box(box: list[float], where: str) -> None:
     """UserError for what are not the two corners of a box."""
     if box and (len(box) != 6 or any(low >= high for low, high in zip(box[:3], box[3:], strict=True))):
@@ -124,6 +127,9 @@ class RunConfig:
     negative: str = ""
     source: str = ""
     """What an edit begins with: a file of a mesh or of splats, or a run folder."""
+    up: Axis = "y"
+    front: Axis = "z"
+    """Which of a source's own directions is up, and which its front."""
     source_prompt: str = ""
     """What an edit starts from, in words."""
     region: RegionConfig = field(default_factory=RegionConfig)

@@ -28,6 +28,8 @@ def add_to(commands: Any) -> None:
     edit.add_argument("--box", metavar="X,Y,Z,X,Y,Z", help="change only what is inside: lowest corner, highest corner")
     edit.add_argument("--material", metavar="NAME", help="change only the faces of a material")
     edit.add_argument("--painted", metavar="FILE", help="change only where this copy's vertices are painted white")
+    edit.add_argument("--up", metavar="AXIS", help="the source's own up, such as z or, after an equals sign, -y (default: y)")
+    edit.add_argument("--front", metavar="AXIS", help="the source's own front (default: z, or -y where --up is z)")
     edit.add_argument("--budget", type=float, help="how far anything may move, a share of its size (default: the recipe's)")
     edit.add_argument("--prior", help="the diffusion prior; see `dreamforge list priors` (default: the recipe's)")
     edit.add_argument("--negative", help="what to steer away from (needs guidance other than 1)")
@@ -40,9 +42,10 @@ def add_to(commands: Any) -> None:
 def _edit(arguments: argparse.Namespace) -> None:
     from dreamforge import pipeline
 
-    names = ("prompt", "source_prompt", "budget", "prior", "negative", "seed")
+    names = ("prompt", "source_prompt", "budget", "up", "prior", "negative", "seed")
     settings: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     region = {"box": _numbers(arguments.box), "material": arguments.material, "painted": arguments.painted}
+    settings["front"] = arguments.front or ("-y" if arguments.up == "z" else None)
     settings["region"] = {name: value for name, value in region.items() if value is not None} or None
     settings["export"] = {"formats": arguments.format.split(",")} if arguments.format else None
     recipe = arguments.recipe or "retexture"

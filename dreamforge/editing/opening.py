@@ -17,7 +17,7 @@ from dreamforge.editing.region import confined
 from dreamforge.editing.restoring import edited
 from dreamforge.errors import UserError
 from dreamforge.export import load_asset, textured_mesh
-from dreamforge.export.frame import UNMOVED, Frame
+from dreamforge.export.frame import UNMOVED, Frame, standing
 from dreamforge.recipes import recipes
 from dreamforge.runs import Run
 from dreamforge.saving import last_scene
@@ -34,7 +34,7 @@ def opened(config: RunConfig, origins: dict[str, str]) -> tuple[RunConfig, Origi
         return config, None
     path = Path(config.source).expanduser()
     run = Run.open(path) if path.is_dir() else None
-    asset, frame = _of_run(run) if run else _of_file(path)
+    asset, frame = _of_run(run, config) if run else _of_file(path, config)
     config = _completed(config, origins, path, asset, run)
     if isinstance(asset, Mesh):
         asset = with_canvas(asset, config.export.texture)
@@ -49,17 +49,24 @@ def described(config: RunConfig, original: Original) -> dict[str, Any]:
         digest = file_digest(stream, "sha256").hexdigest()
     kind = "mesh" if isinstance(original.asset, Mesh) else "splats"
     place = {"center": original.frame.center.tolist(), "size": float(original.frame.size)}
+    place |= {"axes": original.frame.axes.tolist()}
     free = {} if original.free is None else {"free": round(float(original.free.mean()), 6)}
     return {"path": str(path), "sha256": digest, "kind": kind, "frame": place, **free}
 
 
-def _of_file(path: Path) -> tuple[Mesh | Splats, Frame]:
+def _of_file(path: Path, config: RunConfig) -> tuple[Mesh | Splats, Frame]:
+    try:
+        axes = standing(config.up, config.front)
+    except ValueError as error:
+        raise UserError(f"front: {error}; give another, such as --front=-y") from error
     asset = load_asset(path)
-    return asset, Frame.around(asset)
+    return asset, Frame.around(asset, axes)
 
 
-def _of_run(run: Run) -> tuple[Mesh | Splats, Frame]:
+def _of_run(run: Run, config: RunConfig) -> tuple[Mesh | Splats, Frame]:
     """What a run made, where it made it; an edit, back at its own original's place."""
+    if (config.up, config.front) != ("y", "z"):
+        raise UserError("up: what a run made stands as it should; leave up and front")
     scene, stage = last_scene(run)
     if scene is None or stage < len(run.config.stages) - 1:
         raise UserError(f"{run.folder} has no finished scene yet; finish it with: dreamforge resume {run.folder}")

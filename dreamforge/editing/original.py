@@ -37,7 +37,7 @@ class Original:
 def keep(original: Original, run: Run) -> None:
     """Put it into a run's folder."""
     arrays = {f"asset.{field.name}": getattr(original.asset, field.name) for field in fields(original.asset)}
-    arrays |= {"frame.center": original.frame.center, "frame.size": np.float64([original.frame.size])}
+    arrays |= {"frame.center": original.frame.center, "frame.size": np.float64([original.frame.size]), "frame.axes": original.frame.axes}
     arrays |= {"free": original.free, "free_vertices": original.free_vertices}
     there = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
     write_atomic(run.folder / FILE, save(there))
@@ -52,7 +52,7 @@ def kept(run: Run) -> Original | None:
         raise UserError(f"{path} is gone, which is what this edit began with; begin it again with dreamforge edit")
     arrays = load_file(path)
     asset = {name.removeprefix("asset."): array for name, array in arrays.items() if name.startswith("asset.")}
-    frame = Frame(arrays["frame.center"], float(arrays["frame.size"][0]))
+    frame = Frame(arrays["frame.center"], float(arrays["frame.size"][0]), arrays["frame.axes"])
     kind = Splats if "means" in asset else Mesh
     return Original(kind(**asset), frame, arrays.get("free"), arrays.get("free_vertices"))
 

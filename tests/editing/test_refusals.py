@@ -31,6 +31,7 @@ BAD = {
     "several scenes": ([*CAR, "--recipe", "magic3d"], "kind 'field'"),
     "unknown words": (["edit", "car.glb", "--prompt", "a blue flibbertigibbet"], "flibbertigibbet"),
     "a budget": ([*CAR, "--budget", "2"], "budget: 2.0 is out of range"),
+    "lying on its front": ([*CAR, "--up=-z", "--front", "z"], "what is up (-z) cannot be in front (z)"),
     "two recipes": (["edit", "edit.yaml", "--recipe", "dds"], "is a recipe itself"),
     "recipe without source": (["edit", "edit.yaml"], "needs a scene"),
 }

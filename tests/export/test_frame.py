@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from dreamforge.contracts import Mesh
-from dreamforge.export.frame import Frame
+from dreamforge.contracts import Mesh, Splats
+from dreamforge.export.frame import Frame, standing
+from dreamforge.export.splats import covariances
+from dreamforge.kernels.harmonics import basis
 from tests.export.shapes import figure
 from tests.export.test_splat_formats import axes
 
@@ -37,6 +40,32 @@ def test_splats_come_and_go_and_floaters_do_not_count() -> None:
     assert 0.85 < np.linalg.norm(near, axis=1).max() < 1.0
     np.testing.assert_allclose(inside.scales * frame.size, truth.scales, rtol=1e-6)
     np.testing.assert_allclose(frame.leave(inside).means, truth.means, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize(("up", "front"), [("z", "-y"), ("-y", "z"), ("x", "-z")])
+def test_what_lies_down_is_stood_up_and_put_back(up: str, front: str) -> None:
+    """Splats shown in our frame look as if their file had been turned; harmonics of every degree and covariances too."""
+    turn = standing(up, front)
+    assert np.linalg.det(turn) == pytest.approx(1)
+    truth = axes(60, degree=3)
+    lying = Splats(**vars(truth))
+    lying.means = truth.means @ turn.astype(np.float32)  # ours to its own
+    frame = Frame.around(truth)
+    inside = Frame(turn.T @ frame.center, frame.size, turn).enter(lying)
+    np.testing.assert_allclose(inside.means, frame.enter(truth).means, atol=1e-6)
+    directions = torch.nn.functional.normalize(torch.randn(20, 3, generator=torch.Generator().manual_seed(3)), dim=1)
+    ours, own = basis(directions, 3).numpy(), basis(directions @ torch.from_numpy(turn).float(), 3).numpy()
+    np.testing.assert_allclose(ours @ inside.sh[7], own @ lying.sh[7], atol=2e-5)
+    np.testing.assert_allclose(covariances(inside) * frame.size**2, turn @ covariances(lying) @ turn.T, atol=1e-7)
+    back = Frame(turn.T @ frame.center, frame.size, turn).leave(inside)
+    np.testing.assert_allclose(back.means, lying.means, atol=1e-6)
+    np.testing.assert_allclose(back.sh, lying.sh, atol=1e-5)
+    mesh = figure()
+    around = Frame.around(mesh, turn)
+    stood = around.enter(mesh)
+    np.testing.assert_allclose(stood.normals @ turn, mesh.normals, atol=1e-6)
+    np.testing.assert_allclose(around.leave(stood).vertices, mesh.vertices, atol=1e-6)
+    assert stood.vertices[:, 1].argmax() == (mesh.vertices @ turn[1]).argmax()
 
 
 def test_a_point_has_a_frame() -> None:
