@@ -63,7 +63,7 @@ def write_report(folder: Path, prompt: str, exported: Exported) -> None:
     facts = json.loads(manifest.read_text()) if manifest.is_file() else {}
     sections = [
         f"<p class=brand>DreamForge</p><h1>{escape(prompt)}</h1>{_facts(folder, facts, exported)}",
-        f"<div class='pair hero'>{_viewer(exported, prompt)}{_turntable(folder)}</div>",
+        f"<div class='pair hero'>{_viewer(exported, prompt)}{_video(folder, 'turntable.mp4', 'The scene it was made from')}</div>",
         _before_and_after(folder),
         _verification(exported),
         _history(folder),
@@ -139,22 +139,18 @@ def _base64(values: np.ndarray, kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
 
 
-def _turntable(folder: Path) -> str:
-    if not (folder / "turntable.mp4").is_file():
+def _video(folder: Path, name: str, caption: str) -> str:
+    if not (folder / name).is_file():
         return ""
     return (
-        "<figure class=card><video src='turntable.mp4' autoplay loop muted playsinline controls></video>"
-        "<figcaption>The scene it was made from</figcaption></figure>"
+        f"<figure class=card><video src='{name}' autoplay loop muted playsinline controls></video>"
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
 def _before_and_after(folder: Path) -> str:
-    if not (folder / "before-after.mp4").is_file():
-        return ""
-    return (
-        "<h2>Before and after</h2><figure class=card><video src='before-after.mp4' autoplay loop muted playsinline controls>"
-        "</video><figcaption>The source on the left, as the edit found it; on the right what became of it</figcaption></figure>"
-    )
+    card = _video(folder, "before-after.mp4", "The source on the left, as the edit found it; on the right what became of it")
+    return card and f"<h2>Before and after</h2>{card}"
 
 
 def _verification(exported: Exported) -> str:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from dreamforge.cli.parser import tools_of
+from dreamforge.errors import UserError
 
 
 def add_to(commands: Any) -> None:
@@ -118,6 +119,8 @@ def _evaluate_edits(arguments: argparse.Namespace) -> None:
     from dreamforge.evaluate.flat_edits import compare_flat
 
     if arguments.flat:
+        if arguments.splats or arguments.overrides:
+            raise UserError("--flat edits pictures by objectives as they are; leave out --splats and KEY=VALUE")
         print(compare_flat(arguments.pairs, arguments.recipes.split(","), (1.0, 7.5)))
         return
     chosen = (arguments.recipes.split(","), Path(arguments.out), arguments.jobs, arguments.overrides)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import trimesh
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from dreamforge.contracts import Mesh
-from dreamforge.editing.coverage import coverage
 from dreamforge.export.atlas import unwrap
 from dreamforge.export.clean import with_normals
 from dreamforge.export.parts import NEUTRAL, Part, joined
@@ -52,19 +52,14 @@ def split_off(mesh: Mesh, chosen: np.ndarray) -> Mesh:
 
 def _bare(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Which faces `[F]` have hardly a texel of their own, and their areas."""
-    area = doubled_area(mesh.vertices[mesh.faces].astype(np.float64)) / 2
+    area = trimesh.triangles.area(mesh.vertices[mesh.faces].astype(np.float64))
     if mesh.uv is None or mesh.texture is None:
         return np.ones(len(area), bool), area
     height, width = mesh.texture.shape[:2]
     corner = mesh.uv[mesh.faces] * np.float64([width, height])
-    own = doubled_area(np.concatenate([corner, np.zeros_like(corner[..., :1])], axis=-1)) / 2
+    own = trimesh.triangles.area(np.concatenate([corner, np.zeros_like(corner[..., :1])], axis=-1))
     wanted = 0.5 * size**2 * area / max(area.sum(), 1e-30)
     return (own * COARSE < wanted) | ((own < BLOCK[0]) & (own * BLOCK[1] < wanted)), area
-
-
-def doubled_area(corner: np.ndarray) -> np.ndarray:
-    """Of triangles `[F,3,3]`."""
-    return np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
 
 
 def _part_of(mesh: Mesh, chosen: np.ndarray) -> Mesh:

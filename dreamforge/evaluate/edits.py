@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import rich.console
 import torch
 from rich.progress import track
 from torch import Tensor
 
-from dreamforge import pipeline
 from dreamforge.cameras import orbit
-from dreamforge.console import Console
 from dreamforge.contracts import Views
 from dreamforge.errors import UserError
 from dreamforge.evaluate.judge import Judge
-from dreamforge.evaluate.methods import AROUND, GREY, SIZE, asset_views
+from dreamforge.evaluate.methods import AROUND, GREY, SIZE, asset_views, begun
 from dreamforge.evaluate.table import as_markdown
 from dreamforge.export import gltf
 from dreamforge.ground_truth import write_object
@@ -97,12 +94,12 @@ def make_source(source: tuple[str, Path]) -> None:
     if origin.suffix == ".glb":
         write_object(prompt, str(origin), INSTANCE)
     else:
-        _started(origin, prompt, "splats", (), seed=SEED)
+        begun(origin, prompt, "splats", (), seed=SEED)
 
 
 def carry_out(edit: Edit, prompts: tuple[str, ...]) -> tuple[dict[str, object], Tensor]:
     """The figures of an edit, made now if it is not there, and its pictures, before and after `[16,3,H,W]`."""
-    made = _started(
+    made = begun(
         edit.folder / "run", edit.target, edit.recipe, edit.overrides, source=str(edit.origin), source_prompt=edit.source
     )
     cameras = orbit(AROUND, 15.0, size=SIZE)
@@ -112,14 +109,6 @@ def carry_out(edit: Edit, prompts: tuple[str, ...]) -> tuple[dict[str, object], 
         before = asset_views(Run.open(edit.origin))
     after = asset_views(made)
     return figures(edit, before, after, Judge.of(prompts, cameras, GREY)), torch.cat([before.rgb, after.rgb])
-
-
-def _started(folder: Path, prompt: str, recipe: str, overrides: Sequence[str], **settings: Any) -> Run:
-    quiet = Console(quiet=True)
-    if (folder / "config.yaml").is_file():
-        return pipeline.resume(folder, quiet)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return pipeline.start(prompt, recipe, overrides, str(folder), console=quiet, **settings)
 
 
 def figures(edit: Edit, before: Views, after: Views, judge: Judge) -> dict[str, object]:

@@ -27,6 +27,7 @@ from dreamforge.cameras import orbit
 from dreamforge.config import RunConfig
 from dreamforge.console import Console
 from dreamforge.contracts import Views
+from dreamforge.editing.opening import opened
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.evaluate import figures
 from dreamforge.evaluate.judge import Judge, truth
@@ -173,20 +174,24 @@ def carry_out(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
 def carry_through(job: Job, prompts: tuple[str, ...]) -> Result:
     """Make a job's run, or what is left of it, and judge it among the prompts."""
     try:
-        run = _run(job)
+        run = begun(job.folder, job.prompt, job.recipe, job.overrides, seed=job.seed)
     except UserError as error:
         return Result(job.method, job.prompt, job.seed, failure=str(error))
     return judged(job, run, prompts)
 
 
-def _run(job: Job) -> Run:
+def begun(folder: Path, prompt: str, recipe: str, overrides: Sequence[str], **settings: Any) -> Run:
+    """The run that `pipeline.start` makes of these, carried through: made now, or taken up where it is there already.
+
+    UserError for a folder that holds a run with other settings.
+    """
     quiet = Console(quiet=True)
-    if (job.folder / "config.yaml").is_file():
-        wanted, _ = configuration.load(job.recipe, job.overrides, prompt=job.prompt, seed=job.seed)
-        if configuration.plain(Run.open(job.folder).config) != configuration.plain(wanted):
-            raise UserError(f"{job.folder} holds a run with other settings; choose another --out")
-        return pipeline.resume(job.folder, quiet)
-    return pipeline.start(job.prompt, job.recipe, job.overrides, str(job.folder), console=quiet, seed=job.seed)
+    if (folder / "config.yaml").is_file():
+        wanted, _ = opened(*configuration.load(recipe, overrides, prompt=prompt, **settings))
+        if configuration.plain(Run.open(folder).config) != configuration.plain(wanted):
+            raise UserError(f"{folder} holds a run with other settings; choose another --out")
+        return pipeline.resume(folder, quiet)
+    return pipeline.start(prompt, recipe, overrides, str(folder), console=quiet, **settings)
 
 
 @cache

@@ -46,11 +46,12 @@ def faces_by_material(path: Path) -> dict[str, np.ndarray]:
     the part's where it has none."""
     with no_bombs():
         scene = trimesh.load_scene(path, process=False, resolver=_Beside(path))
-    parts = [scene.geometry[scene.graph[node][1]] for node in _nodes(scene) if _has_faces(scene, node)]
-    names = [scene.graph[node][1] for node in _nodes(scene) if _has_faces(scene, node)]
-    names = [getattr(getattr(part.visual, "material", None), "name", None) or name for part, name in zip(parts, names, strict=True)]
-    owner = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])
-    return {name: np.isin(owner, [i for i, other in enumerate(names) if other == name]) for name in names}
+    geometries = [scene.graph[node][1] for node in _nodes(scene) if _has_faces(scene, node)]
+    parts = [scene.geometry[geometry] for geometry in geometries]
+    materials = [getattr(getattr(part.visual, "material", None), "name", None) for part in parts]
+    names = np.array([material or geometry for material, geometry in zip(materials, geometries, strict=True)])
+    worn = names.repeat([len(part.faces) for part in parts])
+    return {str(name): worn == name for name in names}
 
 
 class _Beside(FilePathResolver):

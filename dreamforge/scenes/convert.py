@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import trimesh
 
 from dreamforge.contracts import Mesh, Scene
 from dreamforge.rendering.raster import texture_image
@@ -44,7 +45,7 @@ def spread(mesh: Mesh, count: int) -> tuple[torch.Tensor, torch.Tensor, float]:
     Faces in order get points by their share of the area; within a face they follow the R2 sequence of Roberts 2018.
     """
     corner = mesh.vertices[mesh.faces].astype(np.float64)
-    area = 0.5 * np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    area = trimesh.triangles.area(corner)
     place = (np.arange(count) + 0.5) / count * area.sum()
     face = np.searchsorted(area.cumsum(), place).clip(max=len(area) - 1)
     golden = 1.32471795724474602596  # its inverse powers are the least rational in two dimensions

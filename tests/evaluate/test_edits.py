@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,8 @@ def test_an_edit_is_carried_out_and_found_again(tmp_path: Path) -> None:
         patch.setattr(pipeline, "_turned", lambda scene: torch.zeros(48, 3, 32, 32))
         row, pictures = carry_out(edit, ("a red apple", "a blue apple"))
         again, _ = carry_out(edit, ("a red apple", "a blue apple"))
+        with pytest.raises(UserError, match="other settings"):
+            carry_out(replace(edit, overrides=(*short, "seed=3")), ("a red apple", "a blue apple"))
     assert row == again and not row["retrieved"] and row["views"] == 0 and row["silhouette"] > 0.995
     assert (pictures[:8] - pictures[8:]).abs().mean() < 0.01
 
