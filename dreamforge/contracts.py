@@ -6,10 +6,10 @@ Protocols, not base classes: anything with these methods fits.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -233,6 +233,18 @@ class Prior(Protocol):
 
     def predict(self, z_t: Tensor, t: Tensor, conditions: Sequence[Condition]) -> list[Tensor]:
         """The noise eps in z_t `[B,...]` at timesteps t `[B]` under each condition, in one batched forward."""
+        ...
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """What a prior with weights and text encoders may offer besides."""
+
+    checkpoint: dict[str, str | None]
+    """What the run's manifest says of its weights."""
+
+    def read(self, prompts: Iterable[str]) -> None:
+        """Called once before the first step with every prompt to come: the text encoders can go from memory."""
         ...
 
 

@@ -16,7 +16,7 @@ from dreamforge.building import build_phi, build_prior, build_scene, phi_goes_on
 from dreamforge.cameras import Cameras, orbit, turntable
 from dreamforge.config import ExportConfig, RunConfig, StageConfig
 from dreamforge.console import Console
-from dreamforge.contracts import Prior, Scene
+from dreamforge.contracts import Pretrained, Prior, Scene
 from dreamforge.editing.hold import hold_of
 from dreamforge.editing.opening import described, opened
 from dreamforge.editing.original import keep, kept
@@ -27,7 +27,6 @@ from dreamforge.export.frame import UNMOVED
 from dreamforge.kernels import compilation_ahead
 from dreamforge.optimize import MOST_ROLLBACKS, Diverged, Progress, make_optimizer, optimize, stage_conditions
 from dreamforge.pictures import contact_sheet, open_picture, save_picture, save_video
-from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.sampling import sample
 from dreamforge.prompts import wordings
 from dreamforge.rehearsal import checked_prior
@@ -101,8 +100,8 @@ def export(
 
 def carry_through(run: Run, prior: Prior, console: Console) -> Run:
     """Optimize what is left of the stages, then write the assets and the report."""
-    if isinstance(prior, Diffusers):
-        run.describe(checkpoint={"model": str(prior.place), "revision": prior.revision})
+    if isinstance(prior, Pretrained):
+        run.describe(checkpoint=prior.checkpoint)
         prior.read(_texts(run.config))
     with StopSignals() as stop, console.run(run):
         scene = _optimize_stages(run, prior, console, stop)

@@ -48,7 +48,7 @@ class Diffusers:
     ) -> None:  # fmt: skip
         lora = lora or {}
         self.place = place_of(model, config)
-        self.revision = self.place.revision
+        self.checkpoint = {"model": str(self.place), "revision": self.place.revision}
         pipe = load(self.place, torch.float16 if device.type == "cuda" else torch.float32, device)
         merge_loras(pipe, lora, ["unet"])
         if adapter:
@@ -62,7 +62,7 @@ class Diffusers:
             return whole
 
         files = [(digest_of([Path(name).expanduser()]), scale) for name, scale in lora.items()]
-        self.texts = Texts(readers, self.family.embed, [self.revision, str(self.dtype), files], device)
+        self.texts = Texts(readers, self.family.embed, [self.place.revision, str(self.dtype), files], device)
         self._embed = functools.lru_cache(maxsize=256)(self.texts)
 
     def read(self, prompts: Iterable[str]) -> None:

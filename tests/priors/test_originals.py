@@ -38,7 +38,7 @@ def test_a_single_file_is_the_model_that_was_written_into_it(both: tuple[Path, P
     assert torch.allclose(found, expected, atol=1e-5)
     assert torch.allclose(prior.encode(rgb), plain.encode(rgb), atol=1e-5)
     assert torch.allclose(prior.decode(z), plain.decode(z), atol=1e-5)
-    assert prior.revision != plain.revision and prior.place.file == file
+    assert prior.checkpoint["revision"] != plain.checkpoint["revision"] and prior.place.file == file
 
 
 def test_a_file_takes_the_configurations_of_its_familys_short_name(
