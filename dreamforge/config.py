@@ -128,8 +128,9 @@ class RunConfig:
     source: str = ""
     """What an edit begins with: a file of a mesh or of splats, or a run folder."""
     up: Axis = "y"
-    front: Axis = "z"
-    """Which of a source's own directions is up, and which its front."""
+    """Which of a source's own directions is up."""
+    front: Axis | None = None
+    """Which is its front; null for z, or -y where z is up, as Blender and many scans have it."""
     source_prompt: str = ""
     """What an edit starts from, in words."""
     region: RegionConfig = field(default_factory=RegionConfig)

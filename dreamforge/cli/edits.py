@@ -42,10 +42,9 @@ def add_to(commands: Any) -> None:
 def _edit(arguments: argparse.Namespace) -> None:
     from dreamforge import pipeline
 
-    names = ("prompt", "source_prompt", "budget", "up", "prior", "negative", "seed")
+    names = ("prompt", "source_prompt", "budget", "up", "front", "prior", "negative", "seed")
     settings: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     region = {"box": _numbers(arguments.box), "material": arguments.material, "painted": arguments.painted}
-    settings["front"] = arguments.front or ("-y" if arguments.up == "z" else None)
     settings["region"] = {name: value for name, value in region.items() if value is not None} or None
     settings["export"] = {"formats": arguments.format.split(",")} if arguments.format else None
     recipe = arguments.recipe or "retexture"

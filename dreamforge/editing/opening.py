@@ -56,7 +56,7 @@ def described(config: RunConfig, original: Original) -> dict[str, Any]:
 
 def _of_file(path: Path, config: RunConfig) -> tuple[Mesh | Splats, Frame]:
     try:
-        axes = standing(config.up, config.front)
+        axes = standing(config.up, config.front or ("-y" if config.up == "z" else "z"))
     except ValueError as error:
         raise UserError(f"front: {error}; give another, such as --front=-y") from error
     asset = load_asset(path)
@@ -65,7 +65,7 @@ def _of_file(path: Path, config: RunConfig) -> tuple[Mesh | Splats, Frame]:
 
 def _of_run(run: Run, config: RunConfig) -> tuple[Mesh | Splats, Frame]:
     """What a run made, where it made it; an edit, back at its own original's place."""
-    if (config.up, config.front) != ("y", "z"):
+    if config.up != "y" or config.front not in (None, "z"):
         raise UserError("up: what a run made stands as it should; leave up and front")
     scene, stage = last_scene(run)
     if scene is None or stage < len(run.config.stages) - 1:
