@@ -18,8 +18,9 @@ from dreamforge.rng import generator
 from dreamforge.toyworld import Description, render_pairs, vocabulary
 from dreamforge.toyworld.descriptions import VIEWS
 
-PAIRED, ELEVATIONS = 4, (-20.0, 70.0)
-"""One batch of new objects in so many has pictures of two things, three in ten; degrees, so that some are overhead."""
+PAIRED, ELEVATIONS, VIEW_WORD = 4, (-20.0, 70.0), 0.75
+"""One batch of new objects in so many has pictures of two things, three in ten; degrees, so that some are overhead; the share
+of captions that say the view."""
 _WORDS = vocabulary()
 ATTRIBUTES = {
     f"{which}{part}": _WORDS[part.split()[-1]]
@@ -125,8 +126,9 @@ class _Rendered(Dataset):
         stream = self.stream
         seed = generator(stream.seed, k, "examples").initial_seed()
         pairs = render_pairs(
-            stream.fresh, seed, stream.size, views=stream.views, relations=k % PAIRED == 0, elevations=ELEVATIONS
-        )
+            stream.fresh, seed, stream.size, views=stream.views, view_word=VIEW_WORD, relations=k % PAIRED == 0,
+            elevations=ELEVATIONS,
+        )  # fmt: skip
         return Examples(stream.views, (pairs.pictures * 255).round().byte(), pairs.captions, pairs.descriptions, pairs.cameras)
 
 

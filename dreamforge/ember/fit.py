@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from dreamforge.ember import muon
 from dreamforge.ember.data import Examples, Stream
 from dreamforge.ember.tokenizer import every_word
 from dreamforge.errors import UserError
@@ -36,8 +38,9 @@ class Task(Protocol):
 
     model: the module whose parameters learn. views: sides from which each object is shown, one after the other. size:
     pixels a side. batch: pictures in a batch on a CPU; lr: of AdamW with it. Larger batches take it times the root of their
-    share, four times at most. muon: the rate of Muon for the matrices of transformer layers (0: AdamW for them too).
+    share, four times at most. muon: the rate of Muon for the weights inside the network (0: AdamW for them too).
     reuse: how often an object is shown, at least. bf16: whether a CPU that has it is the faster for it; a GPU always is.
+    compiled: the parts of the model that are worth compiling.
     """
 
     model: nn.Module
@@ -48,6 +51,7 @@ class Task(Protocol):
     muon: float = 0.0
     reuse: int = 1
     bf16: bool = False
+    compiled: Sequence[str] = ()
 
     def prepare(self, examples: Examples) -> Examples:
         """What is worth doing once to new objects, however often they are shown."""
@@ -68,7 +72,8 @@ class Task(Protocol):
 
 @dataclass
 class Budget:
-    """How the machine is used. minutes, steps: when to stop, counting what earlier runs did. batch: times the task's."""
+    """How the machine is used. minutes, steps: when to stop, counting what earlier runs did. batch: times the task's.
+    compile: whether to spend two minutes on faster steps."""
 
     device: torch.device
     batch: int
@@ -76,6 +81,7 @@ class Budget:
     workers: int
     minutes: float
     steps: int = 2**40
+    compile: bool = False
 
 
 @dataclass
@@ -96,6 +102,9 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     task.model.to(budget.device).train()
     average = {key: value.detach().clone() for key, value in task.model.named_parameters()}
     optimizers = make_optimizers(task, min(4.0, budget.batch**0.5))
+    warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
+    for part in task.compiled if budget.compile else ():
+        task.model.get_submodule(part).compile()
     checkpoint = folder / f"{name}.safetensors"
     state = _restore(checkpoint, task.model, average, optimizers) if checkpoint.is_file() else State()
     batch = budget.batch * task.batch
@@ -127,22 +136,22 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
         if now - drawn > DRAW_EVERY:
             _show(name, task, folder, average, state)
             drawn = now
-    with averaged(task.model, average):
+    with averaged(task.model, average), as_written():
         task.write(folder)
     say(f"{name}: {state.pictures:,} pictures in {state.seconds / 60:.1f} min; {_show(name, task, folder, average, state)}")
     return state
 
 
 def make_optimizers(task: Task, scale: float = 1.0) -> list[torch.optim.Optimizer]:
-    """AdamW, and Muon (Jordan et al. 2024) for the matrices of transformer layers where a task says so; rates times `scale`."""
-    inner = {key for key, value in task.model.named_parameters() if task.muon and value.ndim == 2 and ".layers." in key}
-    others = [value for key, value in task.model.named_parameters() if key not in inner]
+    """AdamW, and Muon for the weights inside the network where a task says so; rates times `scale`."""
+    named = dict(task.model.named_parameters())
+    inner = [key for key, value in named.items() if task.muon and muon.suits(key, value)]
+    others = [value for key, value in named.items() if key not in inner]
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(others, lr=scale * task.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     ]
     if inner:
-        matrices = [value for key, value in task.model.named_parameters() if key in inner]
-        optimizers.append(torch.optim.Muon(matrices, lr=scale * task.muon, weight_decay=0.01))
+        optimizers.append(muon.Muon([named[key] for key in inner], lr=scale * task.muon))
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["full_lr"] = group["lr"]
     return optimizers
@@ -187,10 +196,15 @@ def _report(
 
 
 def _show(name: str, task: Task, folder: Path, average: dict[str, Tensor], state: State) -> Path:
-    with averaged(task.model, average):
+    with averaged(task.model, average), as_written():
         path = folder / f"{name}-{state.pictures:08d}.png"
         save_picture(task.picture(), path)
     return path
+
+
+def as_written() -> AbstractContextManager[None]:
+    """Within, nothing is compiled: not for the few pictures of a look."""
+    return torch.compiler.set_stance("force_eager")
 
 
 @contextmanager
@@ -209,11 +223,11 @@ def averaged(model: nn.Module, average: dict[str, Tensor]) -> Iterator[None]:
 def _save(
     path: Path, model: nn.Module, average: dict[str, Tensor], optimizers: list[torch.optim.Optimizer], state: State
 ) -> None:
-    tensors = {}
-    moments = {value: slots for optimizer in optimizers for value, slots in optimizer.state.items()}
+    tensors, learned = {}, _learned(optimizers)
     for key, value in model.named_parameters():
+        optimizer, learned_as = learned[value]
         tensors |= {f"weights.{key}": value, f"average.{key}": average[key]}
-        tensors |= {f"{slot}.{key}": tensor for slot, tensor in moments[value].items()}
+        tensors |= {f"{slot}.{key}": tensor for slot, tensor in optimizer.state[learned_as].items()}
     content = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     write_atomic(path, save(content, {"state": json.dumps(vars(state)), "words": " ".join(every_word())}))
 
@@ -221,14 +235,14 @@ def _save(
 def _restore(
     path: Path, model: nn.Module, average: dict[str, Tensor], optimizers: list[torch.optim.Optimizer]
 ) -> State:
-    owners = {id(value): optimizer for optimizer in optimizers for value in optimizer.param_groups[0]["params"]}
+    learned = _learned(optimizers)
     with safe_open(path, "pt") as file:
         if file.metadata()["words"] != " ".join(every_word()):
             raise UserError(f"{path} was trained on other words than the toy world has now; move it away to begin afresh")
         keys = set(file.keys())
         for key, value in model.named_parameters():
-            owner = owners[id(value)]
-            slots = ("momentum_buffer",) if isinstance(owner, torch.optim.Muon) else ("step", "exp_avg", "exp_avg_sq")
+            optimizer, learned_as = learned[value]
+            slots = ("momentum_buffer",) if isinstance(optimizer, muon.Muon) else ("step", "exp_avg", "exp_avg_sq")
             needed = {f"{slot}.{key}" for slot in ("weights", "average", *slots)}
             if not needed <= keys or tuple(file.get_slice(f"weights.{key}").get_shape()) != value.shape:
                 raise UserError(f"{path} is of another architecture; move it away to begin afresh")
@@ -237,5 +251,15 @@ def _restore(
             for slot in slots:
                 moment = file.get_tensor(f"{slot}.{key}").to(value.device)
                 # in the weights' own layout: fused AdamW asks for it
-                owner.state[value][slot] = torch.empty_like(value).copy_(moment) if moment.shape == value.shape else moment
+                same = moment.shape == learned_as.shape
+                optimizer.state[learned_as][slot] = torch.empty_like(learned_as).copy_(moment) if same else moment
         return State(**json.loads(file.metadata()["state"]))
+
+
+def _learned(optimizers: list[torch.optim.Optimizer]) -> dict[Tensor, tuple[torch.optim.Optimizer, Tensor]]:
+    """Of each parameter the optimizer and the tensor by which that knows it."""
+    found = {}
+    for optimizer in optimizers:
+        own = optimizer.matrices if isinstance(optimizer, muon.Muon) else {p: p for p in optimizer.param_groups[0]["params"]}
+        found |= {value: (optimizer, learned_as) for value, learned_as in own.items()}
+    return found

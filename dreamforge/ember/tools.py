@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -24,6 +25,7 @@ HOME = Path("~/.cache/dreamforge/ember")
 """Where trainings are kept by default."""
 GPU_BATCH, GPU_REUSE = 16, 4
 """Times a CPU's batch; and how often a GPU sees an object, since it trains faster than a few cores render."""
+WORTH_COMPILING = 15.0  # minutes of training, of which compiling takes two
 
 
 def train(
@@ -52,6 +54,7 @@ def train(
     for name in TASKS if what == "all" else [what]:
         share = SHARES[name] if what == "all" else 1.0
         budget = Budget(gpu, GPU_BATCH if fast else 1, GPU_REUSE if fast else 1, workers, minutes * share)
+        budget.compile = budget.minutes >= WORTH_COMPILING and shutil.which("g++") is not None
         torch.manual_seed(seed)  # of the first weights
         fit(name, TASKS[name](folder, gpu), folder, budget, seed + list(TASKS).index(name), say)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from dreamforge.ember import networks, tools
 from dreamforge.ember.clip import ClipScorer
 from dreamforge.ember.data import Stream
 from dreamforge.ember.fit import _step, fit, make_optimizers
+from dreamforge.ember.muon import Muon, suits
 from dreamforge.ember.tasks import SHARES, TASKS
-from dreamforge.ember.tasks.unet import SNR_CAP, noise, timesteps, velocity_losses
+from dreamforge.ember.tasks.unet import SNR_CAP, UnetTask, noise, timesteps, velocity_losses
 from dreamforge.errors import UserError
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.multiview import Multiview
@@ -35,7 +37,46 @@ def test_a_few_steps_on_one_batch_reduce_the_loss(name: str, tiny: Path) -> None
     batch = task.prepare(next(Stream(0, task.batch // task.views, task.views, task.size).batches()))
     random = partial(generator, 0)  # the same noise and timesteps every time
     losses = [float(_step(task, batch, random, optimizers, 1.0)["loss"]) for _ in range(12)]
-    assert losses[-1] < 0.97 * losses[0]
+    assert losses[-1] < 0.99 * losses[0]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_muon_moves_a_convolution_alike_in_all_directions(layout: torch.memory_format) -> None:
+    layer = torch.nn.Conv2d(32, 16, 3).to(memory_format=layout)
+    before = layer.weight.detach().clone()
+    optimizer = Muon([layer.weight], lr=1e-2)
+    layer(torch.randn(4, 32, 8, 8, generator=generator(0))).square().mean().backward()
+    steep = layer.weight.grad.flatten(1)
+    optimizer.step()
+    change = (before - layer.weight).detach().flatten(1)
+    assert (change * steep).sum() > 0
+    gradient, moved = (torch.linalg.svdvals(matrix) for matrix in (steep, change))
+    assert gradient[0] > 2.5 * gradient[-1] and moved[0] < 1.8 * moved[-1]
+    assert change.square().mean().sqrt() == pytest.approx(0.2 * 1e-2, rel=0.3)  # as AdamW would
+
+
+def test_muon_leaves_embeddings_and_small_heads_to_adamw() -> None:
+    table, weight = torch.zeros(64, 32), torch.zeros(32, 32, 3, 3)
+    assert suits("unet.down.conv.weight", weight) and suits("text.q_proj.weight", table)
+    assert not suits("text.token_embedding.weight", table) and not suits("conv_in.weight", torch.zeros(32, 8, 3, 3))
+    assert not suits("norm.weight", torch.zeros(32))
+
+
+@pytest.mark.parametrize(("minutes", "compiled"), [(1.0, []), (60.0, ["unet", "text"])])
+def test_only_a_long_training_is_compiled(
+    minutes: float, compiled: list[str], tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: asked.append(self))
+    monkeypatch.setattr(tools, "fit", lambda name, task, folder, budget, *rest: fit(
+        name, task, folder, replace(budget, steps=0), *rest
+    ))  # fmt: skip
+    monkeypatch.setattr(tools.shutil, "which", lambda name: "/usr/bin/g++")
+    shrink(monkeypatch)
+    made = []
+    monkeypatch.setitem(TASKS, "unet", lambda *args: made.append(UnetTask(*args)) or made[0])
+    tools.train("unet", out=tiny, minutes=minutes, device="cpu", say=lambda text: None)
+    assert asked == [made[0].model[name] for name in compiled]
 
 
 @pytest.mark.parametrize(("name", "moment"), [("vae", "exp_avg_sq."), ("clip", "momentum_buffer.")])

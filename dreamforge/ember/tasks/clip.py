@@ -27,7 +27,7 @@ class ClipTask(Task):
     asks for, and go. Pictures are mirrored and shifted, of which no caption says anything.
     """
 
-    views, size, batch, lr, muon, reuse, bf16 = 2, 64, 64, 1e-3, 0.02, 4, True
+    views, size, batch, lr, muon, reuse, bf16 = 4, 64, 64, 1e-3, 9e-3, 4, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.tokenizer = networks.tokenizer()

@@ -29,7 +29,8 @@ PROMPTS = (
 class UnetTask(Task):
     """Writes ember/."""
 
-    views, size, batch, lr, reuse, bf16 = 1, 64, 32, 1e-3, 4, True
+    views, size, batch, lr, muon, reuse, bf16 = 1, 64, 32, 1e-3, 4e-3, 4, True
+    compiled = ("unet", "text")
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.vae = part(folder, "vae", "AutoencoderTiny", device)

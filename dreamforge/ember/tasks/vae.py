@@ -19,7 +19,7 @@ LATENT_NOISE, MOMENTS = 0.1, 0.1
 class VaeTask(Task):
     """Writes vae/."""
 
-    views, size, batch, lr, reuse, bf16 = 1, 64, 8, 1.5e-3, 2, True
+    views, size, batch, lr, muon, reuse, bf16 = 1, 64, 8, 1.5e-3, 3e-3, 2, True
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.model = networks.autoencoder().to(memory_format=torch.channels_last)
