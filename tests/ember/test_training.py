@@ -20,7 +20,7 @@ from dreamforge.ember.data import Stream
 from dreamforge.ember.fit import _step, fit, make_optimizers
 from dreamforge.ember.muon import Muon, suits
 from dreamforge.ember.tasks import SHARES, TASKS
-from dreamforge.ember.tasks.unet import SNR_CAP, UnetTask, noise, timesteps, velocity_losses
+from dreamforge.ember.tasks.unet import SHIFT, SNR_CAP, UnetTask, noise, timesteps, velocity_losses
 from dreamforge.errors import UserError
 from dreamforge.priors.diffusers import Diffusers
 from dreamforge.priors.multiview import Multiview
@@ -133,9 +133,12 @@ def test_velocity_is_measured_and_weighted_as_said() -> None:
     assert 0 < process.alphas[-1] < 1e-3  # nothing of the picture is left at the last step, and nothing divides by zero
 
 
-def test_timesteps_are_spread_evenly() -> None:
+def test_timesteps_are_spread_and_shifted_towards_noise() -> None:
     t = timesteps(10, partial(generator, 2), 1000)
-    assert sorted((t // 100).tolist()) == list(range(10)) and t.tolist() != sorted(t.tolist())
+    assert t.tolist() != sorted(t.tolist())
+    even = t / 1000 / (SHIFT - (SHIFT - 1) * t / 1000)
+    assert sorted((10 * even + 5e-3).long().tolist()) == list(range(10))
+    assert (timesteps(1000, partial(generator, 2), 1000) > 1000 * SHIFT / (1 + SHIFT)).sum() == 500
 
 
 def test_the_folders_load_with_the_stock_classes(tiny: Path) -> None:
