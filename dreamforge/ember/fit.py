@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dreamforge.ember import muon
 from dreamforge.ember.data import Examples, Stream
+from dreamforge.ember.team import Team
 from dreamforge.ember.tokenizer import every_word
 from dreamforge.errors import UserError
 from dreamforge.pictures import save_picture
@@ -29,6 +30,7 @@ from dreamforge.runs import write_atomic
 SAVE_EVERY, SAY_EVERY, DRAW_EVERY = 180.0, 30.0, 900.0  # seconds
 WARMUP, COOLDOWN = 100, 0.25  # steps; the last share of the minutes, in which the learning rate falls to nothing
 LONGEST_AVERAGE = 0.9995  # the slowest decay of the weights' moving average
+APART = 1000  # between the seeds of processes that train together
 
 Random = Callable[[str], torch.Generator]
 
@@ -73,7 +75,7 @@ class Task(Protocol):
 @dataclass
 class Budget:
     """How the machine is used. minutes, steps: when to stop, counting what earlier runs did. batch: times the task's.
-    compile: whether to spend two minutes on faster steps."""
+    compile: whether to spend two minutes on faster steps. team: the processes that train together."""
 
     device: torch.device
     batch: int
@@ -82,6 +84,7 @@ class Budget:
     minutes: float
     steps: int = 2**40
     compile: bool = False
+    team: Team = Team()
 
 
 @dataclass
@@ -98,10 +101,12 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
 
     Beside it: NAME.jsonl, a line of figures every few seconds, and NAME-<pictures>.png, what it could do by then.
     """
+    team = budget.team
+    leads, seed = team.rank == 0, seed + APART * team.rank
     folder.mkdir(parents=True, exist_ok=True)
     task.model.to(budget.device).train()
     average = {key: value.detach().clone() for key, value in task.model.named_parameters()}
-    optimizers = make_optimizers(task, min(4.0, budget.batch**0.5))
+    optimizers = make_optimizers(task, min(4.0, (budget.batch * team.size) ** 0.5))
     warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
     for part in task.compiled if budget.compile else ():
         task.model.get_submodule(part).compile()
@@ -116,29 +121,32 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
     for examples in () if done else stream.batches(state.step, task.prepare):
         rate = min(1.0, (1 + state.step) / WARMUP, (1 - state.seconds / (60 * budget.minutes)) / COOLDOWN)
-        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizers, rate)
+        losses = _step(task, examples, partial(generator, seed, name, state.step), optimizers, rate, team)
         decay = min(LONGEST_AVERAGE, (1 + state.step) / (10 + state.step))
         torch._foreach_lerp_(list(average.values()), list(task.model.parameters()), 1 - decay)
         state.step += 1
-        state.pictures += len(examples)
+        state.pictures += len(examples) * team.size
         now = time.monotonic()
-        state.seconds = before + now - began
+        state.seconds = team.agreed(before + now - began, budget.device)
         done = state.step >= budget.steps or state.seconds >= 60 * budget.minutes
-        if done or now - said > SAY_EVERY:
+        if leads and (done or now - said > SAY_EVERY):
             speed = (state.pictures - pictures_before) / (now - began)
             _report(name, folder, state, losses, speed, budget, say)
             said = now
-        if done or now - saved > SAVE_EVERY:
+        if leads and (done or now - saved > SAVE_EVERY):
             _save(checkpoint, task.model, average, optimizers, state)
             saved = now
         if done:
             break
-        if now - drawn > DRAW_EVERY:
+        if leads and now - drawn > DRAW_EVERY:
             _show(name, task, folder, average, state)
             drawn = now
-    with averaged(task.model, average), as_written():
-        task.write(folder)
-    say(f"{name}: {state.pictures:,} pictures in {state.seconds / 60:.1f} min; {_show(name, task, folder, average, state)}")
+    if leads:
+        with averaged(task.model, average), as_written():
+            task.write(folder)
+        drawing = _show(name, task, folder, average, state)
+        say(f"{name}: {state.pictures:,} pictures in {state.seconds / 60:.1f} min; {drawing}")
+    team.agreed(state.seconds, budget.device)  # nobody goes on before it is written
     return state
 
 
@@ -158,8 +166,9 @@ def make_optimizers(task: Task, scale: float = 1.0) -> list[torch.optim.Optimize
 
 
 def _step(
-    task: Task, examples: Examples, random: Random, optimizers: list[torch.optim.Optimizer], rate: float
-) -> dict[str, Tensor]:
+    task: Task, examples: Examples, random: Random, optimizers: list[torch.optim.Optimizer], rate: float,
+    team: Team = Team(),
+) -> dict[str, Tensor]:  # fmt: skip
     """One update at `rate` times the full learning rates, in bf16 where that is the faster."""
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = rate * group["full_lr"]
@@ -168,6 +177,7 @@ def _step(
         losses = task.losses(examples, random)
     task.model.zero_grad(set_to_none=True)
     losses["loss"].backward()
+    team.average_gradients(task.model.parameters())
     nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()

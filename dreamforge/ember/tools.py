@@ -17,6 +17,7 @@ from dreamforge.ember.evaluate import prompts as choose_prompts
 from dreamforge.ember.fit import Budget, fit
 from dreamforge.ember.sampling import pictures
 from dreamforge.ember.tasks import SHARES, TASKS
+from dreamforge.ember.team import Team
 from dreamforge.errors import UserError, did_you_mean
 from dreamforge.pictures import contact_sheet, save_picture
 from dreamforge.priors.diffusers import Diffusers
@@ -41,19 +42,21 @@ def train(
     """Train until `minutes` have been spent on it, earlier runs into the same folder included; run again to go on.
 
     what: a name from `TASKS`, or "all", which shares out the time. workers: processes that render, by default all cores
-    but one beside a GPU and none otherwise.
+    but one beside a GPU and none otherwise. Several processes train together where torchrun starts them:
+    `torchrun --nproc-per-node 2 --no-python dreamforge ember train unet`.
     """
     if what != "all" and what not in TASKS:
         raise UserError(f"no '{what}' to train{did_you_mean(what, [*TASKS, 'all'])}")
     quiet_libraries()
     gpu = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     fast = gpu.type == "cuda"
+    team = Team.joined(fast)
     if workers is None:
         workers = max(1, (os.cpu_count() or 2) - 1) if fast else 0
     folder = Path(out or HOME).expanduser()
     for name in TASKS if what == "all" else [what]:
         share = SHARES[name] if what == "all" else 1.0
-        budget = Budget(gpu, GPU_BATCH if fast else 1, GPU_REUSE if fast else 1, workers, minutes * share)
+        budget = Budget(gpu, GPU_BATCH if fast else 1, GPU_REUSE if fast else 1, workers, minutes * share, team=team)
         budget.compile = budget.minutes >= WORTH_COMPILING and shutil.which("g++") is not None
         torch.manual_seed(seed)  # of the first weights
         fit(name, TASKS[name](folder, gpu), folder, budget, seed + list(TASKS).index(name), say)
