@@ -37,7 +37,8 @@ class Original:
 def keep(original: Original, run: Run) -> None:
     """Put it into a run's folder."""
     arrays = {f"asset.{field.name}": getattr(original.asset, field.name) for field in fields(original.asset)}
-    arrays |= {"frame.center": original.frame.center, "frame.size": np.float64([original.frame.size]), "frame.axes": original.frame.axes}
+    frame = original.frame
+    arrays |= {"frame.center": frame.center, "frame.size": np.float64([frame.size]), "frame.axes": frame.axes}
     arrays |= {"free": original.free, "free_vertices": original.free_vertices}
     there = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
     write_atomic(run.folder / FILE, save(there))

@@ -107,10 +107,11 @@ def fit(name: str, task: Task, folder: Path, budget: Budget, seed: int, say: Cal
     task.model.to(budget.device).train()
     average = {key: value.detach().clone() for key, value in task.model.named_parameters()}
     optimizers = make_optimizers(task, min(4.0, (budget.batch * team.size) ** 0.5))
-    warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
     compiled = task.compiled if budget.compile else ()
     for part in compiled:
         task.model.get_submodule(part).compile()
+    if compiled:
+        warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
     if compiled and leads:
         say(f"{name}: compiling, so that the first step takes two to three minutes")
     checkpoint = folder / f"{name}.safetensors"

@@ -36,8 +36,8 @@ def test_a_few_steps_on_one_batch_reduce_the_loss(name: str, tiny: Path) -> None
     optimizers = make_optimizers(task)
     batch = task.prepare(next(Stream(0, task.batch // task.views, task.views, task.size).batches()))
     random = partial(generator, 0)  # the same noise and timesteps every time
-    losses = [_step(task, batch, random, optimizers, 1.0)["loss"].item() for _ in range(12)]
-    assert losses[-1] < 0.99 * losses[0]
+    losses = [_step(task, batch, random, optimizers, 1.0)["loss"].item() for _ in range(24)]
+    assert losses[-1] < 0.97 * losses[0]
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
